@@ -1,0 +1,192 @@
+"""Equality and hashes of values of any depth: by type and content, arrays included, without recursion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from pgjax.symbolic._nodes import children, is_list
+from pgjax.symbolic._spec import ATOMS, is_array
+
+
+def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
+    """Whether two values are equal by content.
+
+    Objects are equal when their classes are the same and their fields are equal; arrays when shape, dtype and
+    elements are; NaN equals NaN; `pg.List` and `pg.Dict` equal their built-in twins. Numbers compare as in
+    Python (1 == 1.0) unless `strict`, where types must agree everywhere and JAX arrays are equal only to
+    themselves.
+
+    Raises:
+      TypeError: a traced array is compared with another: its values are not known yet.
+
+    >>> import pgjax as pg
+    >>> pg.eq({'x': float('nan')}, {'x': float('nan')})
+    True
+    """
+    pending = [(a, b)]
+    while pending:
+        a, b = pending.pop()
+        if a is b:
+            continue
+        kind, other = a.__class__, b.__class__
+        if kind in ATOMS and other in ATOMS:
+            if (strict and kind is not other) or not (a == b or (a != a and b != b)):
+                return False
+            continue
+        if kind is not other and strict and not _are_twins(a, b):
+            return False
+        pairs: Any
+        if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+            if len(a) != len(b) or (kind is not other and is_list(a) != is_list(b)):
+                return False
+            pairs = zip(a, b, strict=True)
+        elif isinstance(a, dict) and isinstance(b, dict):
+            if len(a) != len(b) or a.keys() != b.keys():
+                return False
+            pairs = [(item, b[key]) for key, item in a.items()]
+        elif hasattr(kind, '__pg_fields__'):
+            if kind is not other:
+                return False
+            left, right = a.__dict__, b.__dict__
+            if '_pg_hash' in left and '_pg_hash' in right and left['_pg_hash'] != right['_pg_hash']:
+                return False
+            names = kind.__pg_fields__  # type: ignore[union-attr]
+            pairs = [(left[name], right[name]) for name in names if left[name] is not right[name]]
+        elif _equal_leaves(a, b, strict):
+            continue
+        else:
+            return False
+        for pair in pairs:  # what can be told at once is; the rest waits
+            x, y = pair
+            if x is y:
+                continue
+            if x.__class__ is y.__class__ and x.__class__ in ATOMS:
+                if not (x == y or (x != x and y != y)):
+                    return False
+            else:
+                pending.append(pair)
+    return True
+
+
+def _equal_leaves(a: Any, b: Any, strict: bool) -> bool:
+    if is_array(a) or is_array(b):
+        if strict and isinstance(a, jax.Array):
+            return False  # not the same buffer: looking inside would wait for the device, or for a trace
+        return is_array(a) and is_array(b) and _equal_arrays(a, b)
+    return _equal_others(a, b)
+
+
+def _are_twins(a: Any, b: Any) -> bool:
+    """Whether one is a built-in container and the other its symbolic twin."""
+    plain = {list, dict}
+    if isinstance(a, dict) or isinstance(b, dict):
+        return isinstance(a, dict) and isinstance(b, dict) and bool(plain & {type(a), type(b)})
+    return is_list(a) and is_list(b) and bool(plain & {type(a), type(b)})
+
+
+def _equal_others(a: Any, b: Any) -> bool:
+    result = a == b
+    return bool(result) if not is_array(result) else bool(np.all(result))
+
+
+def _equal_arrays(a: Any, b: Any) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if isinstance(a, jax.ShapeDtypeStruct) or isinstance(b, jax.ShapeDtypeStruct):
+        return type(a) is type(b)
+    a, b = host_array(a), host_array(b)
+    return bool(np.all((a == b) | ((a != a) & (b != b))))
+
+
+def host_array(value: Any) -> np.ndarray:
+    """An array's content on the host; a typed key's counters.
+
+    Raises:
+      TypeError: the array is traced.
+    """
+    if jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
+        value = jax.random.key_data(value)
+    try:
+        return np.asarray(value)
+    except jax.errors.TracerArrayConversionError as error:
+        raise TypeError(
+            'A traced array has no content yet: compare or hash objects outside jit, or compare their leaves with jnp.'
+        ) from error
+
+
+def hash_(value: Any) -> int:
+    """A hash that agrees with `eq`, for this process only; symbolic nodes remember theirs.
+
+    Raises:
+      TypeError: something in the value is not hashable, or traced.
+    """
+    pending = [value]
+    done: dict[int, int] = {}
+    while pending:
+        node = pending[-1]
+        key = id(node)
+        if key in done or _known(node) is not None:
+            pending.pop()
+            continue
+        parts = children(node)
+        todo = [part for _, part in parts or () if not _hashed(part, done)]
+        if todo:
+            pending.extend(todo)
+            continue
+        pending.pop()
+        result = _hash_node(node, parts, done)
+        if hasattr(node.__class__, '__pg_node__') and not isinstance(node, type):
+            node.__dict__['_pg_hash'] = result
+        else:
+            done[key] = result
+    known = _known(value)
+    return done[id(value)] if known is None else known
+
+
+def _known(node: Any) -> int | None:
+    return (
+        node.__dict__.get('_pg_hash') if hasattr(node.__class__, '__pg_node__') and not isinstance(node, type) else None
+    )
+
+
+def _hashed(part: Any, done: dict[int, int]) -> bool:
+    return part.__class__ in ATOMS or id(part) in done or _known(part) is not None
+
+
+def _hash_node(node: Any, parts: list[tuple[Any, Any]] | None, done: dict[int, int]) -> int:
+    if parts is None:
+        return _hash_leaf(node)
+    hashes = [(key, _hash_part(part, done)) for key, part in parts]
+    if isinstance(node, dict):
+        return hash(('dict', frozenset(hashes)))
+    head: Any = 'list' if is_list(node) else 'tuple' if isinstance(node, tuple) else node.__class__
+    return hash((head, tuple(h for _, h in hashes)))
+
+
+def _hash_part(part: Any, done: dict[int, int]) -> int:
+    if part.__class__ in ATOMS:
+        return _hash_leaf(part)
+    known = _known(part)
+    return done[id(part)] if known is None else known
+
+
+def _hash_leaf(value: Any) -> int:
+    if value != value if isinstance(value, (float, complex)) else False:
+        return 0x7FF8  # one hash for every NaN: they are equal here
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return hash((value.shape, value.dtype))
+    if is_array(value):
+        content = host_array(value)
+        return hash((value.shape, str(value.dtype), _canonical_bytes(content)))
+    return hash(value)
+
+
+def _canonical_bytes(content: np.ndarray) -> bytes:
+    if content.dtype.kind in 'fcV' and content.dtype.names is None:  # V: bfloat16 and its kin
+        zero = np.zeros((), content.dtype)
+        content = np.where(content == 0, zero, content)  # -0.0 equals 0.0
+        content = np.where(content != content, np.full((), np.nan, content.dtype), content)
+    return content.tobytes()

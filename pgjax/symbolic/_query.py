@@ -1,0 +1,236 @@
+"""Finding parts of a value by path, by what they are, or by where they stand."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pgjax._errors import NoChangeError, PathError
+from pgjax._keypath import Path
+from pgjax.symbolic._compare import eq
+from pgjax.symbolic._nodes import children
+from pgjax.symbolic._rebuild import NOWHERE, find_part, part_of
+from pgjax.symbolic._spec import ATOMS
+from pgjax.symbolic._update import apply
+
+
+class Selection(Mapping[Path, Any]):
+    """What `query` found: an ordered mapping from paths to values that can also set or map them.
+
+    Keys are `Path`s, in the order of the walk; strings are parsed when they are looked up.
+
+    >>> import pgjax as pg
+    >>> found = pg.query({'a': {'x': 1, 'y': 2}, 'b': {'x': 3}}, r'.*x')
+    >>> found
+    {'a.x': 1, 'b.x': 3}
+    >>> found.map(lambda x: x * 10)
+    {'a': {'x': 10, 'y': 2}, 'b': {'x': 30}}
+    """
+
+    __slots__ = ('_found', '_root')
+
+    def __init__(self, root: Any, found: Mapping[Path, Any]):
+        self._root, self._found = root, dict(found)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where the values stand."""
+        return tuple(self._found)
+
+    @property
+    def root(self) -> Any:
+        """What was searched."""
+        return self._root
+
+    def set(self, value: Any) -> Any:
+        """The searched value with `value` in each selected place.
+
+        Raises:
+          ValueError: nothing is selected, which is more often a misspelt query than a wish.
+        """
+        return self.map(lambda _: value)
+
+    def map(self, function: Callable[[Any], Any]) -> Any:
+        """The searched value with `function` applied to each selected part.
+
+        Raises:
+          ValueError: nothing is selected.
+        """
+        if not self._found:
+            raise NoChangeError(
+                'The query selected nothing, so there is nothing to change. Check its regex and condition.'
+            )
+        # From the inside out: where one selected part holds another, the outer sees the inner's new value.
+        root = self._root
+        if len(self._found) == 1 or not _nested(self._found):
+            return apply(root, {path: function(value) for path, value in self._found.items()})
+        for path in sorted(self._found, key=len, reverse=True):
+            root = apply(root, {path: function(get(root, path))})
+        return root
+
+    def __getitem__(self, path: Any) -> Any:
+        return self._found[Path.parse(path)]
+
+    def __contains__(self, path: object) -> bool:
+        try:
+            return Path.parse(path) in self._found  # type: ignore[arg-type]
+        except PathError:
+            return False
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return len(self) == len(other) and all(k in self and eq(self[k], v) for k, v in other.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f'{{{", ".join(f"{str(path)!r}: {value!r}" for path, value in self._found.items())}}}'
+
+
+def _nested(paths: Mapping[Path, Any]) -> bool:
+    return any(path[:depth] in paths for path in paths for depth in range(len(path)))
+
+
+def query(
+    value: Any,
+    path_regex: str | re.Pattern[str] | None = None,
+    where: Callable[..., bool] | None = None,
+    *,
+    enter_selected: bool = False,
+) -> Selection:
+    r"""The parts of a value that are selected by their printed path, by a condition, or by both.
+
+    Args:
+      value: any tree of objects and containers; tuples are entered too (PyGlove does not).
+      path_regex: matched against the start of the printed path ('model.layers[0].units'), as `re.match` does.
+      where: called with `(value)` or `(value, parent)`; selects where it is true.
+      enter_selected: whether to look inside selected parts as well.
+
+    Returns:
+      A `Selection`: an ordered mapping from path to value, with `.set`, `.map` and `.paths`.
+
+    Raises:
+      re.error: `path_regex` is no regular expression.
+
+    >>> import pgjax as pg
+    >>> class Layer(pg.Object):
+    ...   units: int
+    >>> net = pg.List([Layer(8), Layer(16)])
+    >>> pg.query(net, r'.*units', where=lambda v: v > 8)
+    {'[1].units': 16}
+    >>> pg.query(net, where=lambda v: isinstance(v, Layer)).paths
+    (Path('[0]'), Path('[1]'))
+    """
+    match = re.compile(path_regex).match if path_regex is not None else None
+    two = where is not None and _takes_parent(where)
+    found: dict[Path, Any] = {}
+    labels: dict[Any, str] = {}
+    text = ''
+    # A frame: parts still to be seen, and the key chain and printed path of the node that holds them. Chains are
+    # spelled out only for what is selected, and paths printed only where a regex wants to see them.
+    frames: list[tuple[Iterator[Any], Any, str, Any]] = [(iter([(_ROOT, value)]), None, '', None)]
+    while frames:
+        parts, chain, above, node = frames[-1]
+        for key, part in parts:
+            if match is not None:
+                text = above + (labels.get(key) or labels.setdefault(key, _label(key)))
+                text = text[1:] if not above and text[:1] == '.' else text
+            if (match is None or match(text)) and (
+                where is None or (where(part, node) if two else where(part))  # type: ignore[call-arg]
+            ):
+                found[_path((key, chain))] = part
+                if not enter_selected:
+                    continue
+            if part.__class__ not in ATOMS and (inner := children(part)):
+                frames.append((iter(inner), (key, chain), text, part))
+                break
+        else:
+            frames.pop()
+    return Selection(value, found)
+
+
+class _Root:
+    """The key of the root, which prints as nothing."""
+
+
+_ROOT = _Root()
+
+
+def _label(key: Any) -> str:
+    """A key as it prints after another."""
+    if key is _ROOT:
+        return ''
+    return f'.{key}' if isinstance(key, str) and key.isidentifier() else f'[{key!r}]'
+
+
+def _path(chain: Any) -> Path:
+    keys = []
+    while chain is not None:
+        key, chain = chain
+        keys.append(key)
+    return Path(keys[-2::-1])  # without the root's
+
+
+def _takes_parent(where: Callable[..., bool]) -> bool:
+    try:
+        parameters = inspect.signature(where).parameters.values()
+    except (TypeError, ValueError):  # a builtin such as `callable`
+        return False
+    needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+    return len(needed) == 2
+
+
+def contains(value: Any, part: Any = NOWHERE, *, type: type | tuple[type, ...] | None = None) -> bool:
+    """Whether a value, or anything inside it, equals `part` or is an instance of `type`.
+
+    Args:
+      value: where to look.
+      part: what to look for, compared by `pg.eq`.
+      type: a class or classes to look for.
+
+    >>> import pgjax as pg
+    >>> pg.contains({'a': [1, (2.5,)]}, 2.5), pg.contains({'a': [1]}, type=str)
+    (True, False)
+    """
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if (type is not None and isinstance(node, type)) or (part is not NOWHERE and eq(node, part)):
+            return True
+        pending.extend(child for _, child in children(node) or ())
+    return False
+
+
+def get(value: Any, path: Any, default: Any = NOWHERE) -> Any:
+    """The part of a value under a path.
+
+    Args:
+      value: any tree of objects and containers.
+      path: 'model.layers[0].units', a `Path`, or an int.
+      default: returned where the path leads nowhere.
+
+    Raises:
+      PathError: the path is malformed, or leads nowhere and there is no default.
+
+    >>> import pgjax as pg
+    >>> pg.get({'a': [1, 2]}, 'a[-1]'), pg.get({}, 'b', None)
+    (2, None)
+    """
+    path = Path.parse(path)
+    for depth, key in enumerate(path):
+        found = find_part(value, key)
+        if found is NOWHERE:
+            if default is not NOWHERE:
+                return default
+            return part_of(value, key, path, depth)  # raises with the words
+        value = found
+    return value
