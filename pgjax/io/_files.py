@@ -1,0 +1,319 @@
+"""Files that are replaced whole or not at all, strict JSON bytes, and a lock that the kernel frees.
+
+The order is always: write beside the target, sync, rename over it, sync the folder. A crash at any point
+leaves either what was there before or what was to be there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import weakref
+from typing import Any
+
+from pgjax._errors import EncodeError, LimitError, StudyLockedError, StudyWriteError, shorten, show
+
+TEMPORARY = '.tmp'  # the end of the name of what is not finished
+TRASH = '.trash-'  # the start of the name of what is being deleted
+_OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OS_ERROR_CODE = re.compile(r"os_error_code='(\d+)'")
+
+
+def storable_path(path: str | os.PathLike[str]) -> str:
+    """`path` made absolute, if TensorStore can write there.
+
+    Raises:
+      StudyWriteError: it holds a NUL, a backslash (which would be read as a slash), or is no UTF-8.
+    """
+    whole = os.path.abspath(os.fspath(path))
+    try:
+        whole.encode()
+        if '\0' in whole or (os.sep == '/' and '\\' in whole):
+            raise ValueError('a path must not hold a NUL or a backslash')
+    except ValueError as error:
+        raise write_error(path, error) from error
+    return whole
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+    """Replaces the file at `path` by `data`, durably, or leaves it as it was.
+
+    Args:
+      path: the file; a symbolic link is followed, the mode of an existing file is kept.
+      data: its new content.
+
+    Raises:
+      StudyWriteError: it cannot be written; the old content is intact.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomic(os.path.join(folder, 'a.json'), b'{}')
+    ...     read_bytes(os.path.join(folder, 'a.json'), limit=10)
+    b'{}'
+    """
+    temporary = None
+    try:
+        target = os.path.realpath(path)
+        temporary = os.path.join(os.path.dirname(target), f'.{secrets.token_hex(8)}{TEMPORARY}')
+        with open(temporary, 'xb') as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), os.stat(target).st_mode & 0o7777)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        fsync_directory(os.path.dirname(target))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise write_error(path, error, len(data)) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # gone already unless something above failed
+
+
+def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
+    """The content of the file at `path`, at most `limit` bytes.
+
+    Raises:
+      LimitError: the file is longer.
+      OSError: it cannot be read.
+    """
+    with open(path, 'rb') as file:
+        data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
+        if len(data) <= limit and (more := file.read(limit + 1 - len(data))):  # it grew, or has no size
+            data += more
+    if len(data) > limit:
+        raise LimitError(f'{os.fspath(path)} is longer than the {limit} bytes allowed here.')
+    return data
+
+
+def fsync_directory(path: str) -> None:
+    """Makes the names in the folder `path` durable; nothing where a file system has no such call."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree_atomically(*paths: str) -> None:
+    """Removes files or folders so that none is ever seen half deleted; missing ones are skipped.
+
+    Each is renamed to a trash name beside it, the renames are made durable, and only then is anything
+    deleted. What a crash leaves under a trash name, `remove_leftovers` deletes.
+
+    Raises:
+      StudyWriteError: one cannot be renamed or deleted.
+    """
+    trash = []
+    try:
+        for path in paths:
+            away = os.path.join(os.path.dirname(path), TRASH + secrets.token_hex(8))
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(path, away)
+                trash.append(away)
+        for folder in {os.path.dirname(away) for away in trash}:
+            fsync_directory(folder)
+    except OSError as error:
+        raise write_error(error.filename or paths[0], error) from error
+    for away in trash:
+        _delete(away)
+
+
+def remove_leftovers(folder: str) -> None:
+    """Deletes unfinished and trashed entries of `folder`; call it only while no one else writes there."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.endswith(TEMPORARY) or name.startswith(TRASH):
+                _delete(os.path.join(folder, name))
+
+
+def _delete(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def write_error(path: str | os.PathLike[str], error: BaseException, needed: int = 0) -> StudyWriteError:
+    """The error for a failed write, from an OSError or from the text of a TensorStore error.
+
+    Args:
+      path: what was to be written.
+      error: what went wrong.
+      needed: the number of bytes that were to be written, if known.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if code is None and (found := _OS_ERROR_CODE.search(str(error))):
+        code = int(found[1])
+    cause = shorten(str(error), 160)
+    if code is not None:
+        cause = f'{errno.errorcode.get(code, code)} ({os.strerror(code)})'
+    room = f', {needed} bytes needed and {_free(path)} free' if needed and code in _OUT_OF_SPACE else ''
+    name = shorten(os.fspath(path).encode(errors='replace').decode(), 160)
+    wrapped = StudyWriteError(
+        f'Cannot write {name}: {cause}{room}. What was saved before is intact; make room or mend the '
+        'path or its permissions, then save again.'
+    )
+    wrapped.errno, wrapped.filename = code, os.fspath(path)
+    return wrapped
+
+
+def _free(path: str | os.PathLike[str]) -> str:
+    folder = os.path.abspath(path)
+    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    try:
+        return str(shutil.disk_usage(folder).free)
+    except OSError:
+        return 'an unknown number'
+
+
+def pack_json(value: Any) -> bytes:
+    """Canonical JSON: one text for equal values, keys sorted, ASCII, no NaN.
+
+    Raises:
+      EncodeError: `value` is not JSON (a NaN, a key that is no string, an object).
+
+    >>> pack_json({'b': [1, 2.5], 'a': None})
+    b'{"a":null,"b":[1,2.5]}'
+    """
+    try:
+        _check_keys(value)
+        return json.dumps(value, sort_keys=True, separators=(',', ':'), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EncodeError(f'{show(value)} cannot be stored as JSON: {error}.') from error
+
+
+def _check_keys(value: Any) -> None:
+    """Raises TypeError for a key that is no string, which the json module would quietly turn into one."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError('a key is not a string')
+        value = value.values()
+    if not isinstance(value, str | int | float | None):
+        for item in value:
+            _check_keys(item)
+
+
+def unpack_json(data: bytes) -> Any:
+    """The value of strict JSON: no duplicate keys, no NaN, no infinity, no overflow.
+
+    Raises:
+      ValueError: anything else.
+    """
+    try:
+        return json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError('the JSON is nested too deeply') from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(made := dict(pairs)) != len(pairs):
+        raise ValueError('a key occurs twice')
+    return made
+
+
+def _refuse(literal: str) -> Any:
+    raise ValueError(f'{literal} is not JSON')
+
+
+def _finite(literal: str) -> float:
+    if (value := float(literal)) in (float('inf'), float('-inf')):
+        raise ValueError(f'{literal} is too large')
+    return value
+
+
+class FileLock:
+    """One writer at a time, held by a kernel lock on a file that names the holder.
+
+    The lock dies with its process, so there is no stale lock to remove. A forked child does not have it.
+    """
+
+    def __init__(self, path: str):
+        self._path = path
+        self._descriptor = -1
+        self._owner = -1
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the lock through this object."""
+        return self._descriptor >= 0 and self._owner == os.getpid()
+
+    @property
+    def forked_from(self) -> int | None:
+        """The process that took the lock and that this one was forked from, if so."""
+        return None if self._owner in (-1, os.getpid()) else self._owner
+
+    def acquire(self) -> None:
+        """Takes the lock.
+
+        Raises:
+          StudyLockedError: somebody else has it; the message names the holder.
+          StudyWriteError: the lock file cannot be written.
+        """
+        import fcntl  # there is none on Windows, where only this class is missed
+
+        descriptor = -1
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            started = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+            holder = {'host': socket.gethostname(), 'pid': os.getpid(), 'started': started}
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, pack_json(holder), 0)
+        except BlockingIOError as error:
+            holder_text = _holder(os.pread(descriptor, 4096, 0))
+            os.close(descriptor)
+            raise StudyLockedError(
+                f'{shorten(self._path, 200)} is held by {holder_text}. Wait for that process or stop it: '
+                'the lock frees itself when its process ends, and there is nothing to delete. '
+                'Reading needs no lock.'
+            ) from error
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise write_error(self._path, error) from error
+        self._descriptor, self._owner = descriptor, os.getpid()
+        _HELD.add(self)
+
+    def release(self) -> None:
+        """Gives the lock back; nothing in a forked child, which never had it."""
+        descriptor, self._descriptor, self._owner = self._descriptor, -1, -1
+        if descriptor >= 0:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also where a child forked by C code has a copy
+            os.close(descriptor)
+
+
+def _holder(data: bytes) -> str:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        holder = unpack_json(data)
+        return shorten(f'process {holder["pid"]} on {holder["host"]} since {holder["started"]}', 160)
+    return 'a process that left no name'
+
+
+_HELD: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _drop_after_fork() -> None:
+    """In a forked child: closes its copies, or an orphan would keep the lock of a dead parent."""
+    for lock in _HELD:
+        if lock._descriptor >= 0:
+            os.close(lock._descriptor)
+            lock._descriptor = -1
+
+
+os.register_at_fork(after_in_child=_drop_after_fork)
