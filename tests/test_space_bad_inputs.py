@@ -1,0 +1,187 @@
+"""What bad holes, templates and points are answered with: one test for each catalogued case."""
+
+import time
+
+import jax
+import numpy as np
+import pytest
+
+import pgjax as pg
+from pgjax.space import DNA, custom, derive, subset
+
+
+def check_error(call, error, builtin, words):
+    start = time.perf_counter()
+    with pytest.raises(error) as caught:
+        call()
+    assert time.perf_counter() - start < 1.0
+    text = str(caught.value)
+    assert len(text) <= 500
+    assert isinstance(caught.value, pg.PgjaxError) and isinstance(caught.value, builtin)
+    for word in words:
+        assert word in text, f'{word!r} is not in: {text}'
+
+
+def nested_refusal():
+    value = 1
+    for _ in range(3000):
+        value = pg.oneof([value, 0])
+    return pg.search_space([value])
+
+
+HOLES = {
+    'E01': (lambda: pg.oneof([]), ['oneof', 'at least one candidate']),
+    'E03 -1': (lambda: pg.manyof(-1, [1]), ['k', 'at least 1', '-1']),
+    'E03 0': (lambda: pg.manyof(0, [1]), ['k', 'at least 1']),
+    'E03 too many': (lambda: pg.manyof(3, [1, 2]), ['k=3', '2 candidates', 'distinct=False']),
+    'E04': (lambda: pg.manyof(1.5, [1]), ['k', 'int', '1.5']),
+    'E05': (lambda: pg.floatv(1.0, 0.0), ['floatv', 'low 1.0 > high 0.0']),
+    'E05 nan': (lambda: pg.floatv(float('nan'), 1.0), ['finite']),
+    'E07': (lambda: pg.floatv(0.0, 1.0, scale='log'), ['log', 'low > 0']),
+    'E07 negative': (lambda: pg.floatv(-1.0, 1.0, scale='rlog'), ['rlog', 'low > 0']),
+    'E07 logit': (lambda: pg.floatv(0.0, 0.5, scale='logit'), ['logit', '0 < low < high < 1']),
+    'E08': (lambda: pg.floatv(0.0, 1.0, scale='foo'), ['foo', 'linear, log, rlog']),
+    'E09': (lambda: pg.floatv(1.0, 1.0 + 1e-12), ['float32', 'bounds are equal']),
+    'E12': (lambda: pg.oneof(i for i in range(3)), ['pass a list']),
+    'E13': (lambda: pg.search_space(pg.Dict(x=1)), ['no decision points']),
+    'E13 where': (lambda: pg.search_space([pg.oneof([1])], where=lambda h: False), ['no decision points']),
+    'E13 leaf': (lambda: pg.search_space(3), ['no decision points']),
+    'E16': (lambda: pg.intv(0, 2**40), ['int32', 'enable x64']),
+    'E15 deep': (nested_refusal, ['too deeply']),
+    'bool bound': (lambda: pg.intv(False, 3), ['bounds are ints', 'False']),
+    'float bound': (lambda: pg.intv(0, 1.5), ['bounds are ints', '1.5']),
+    'step 0': (lambda: pg.intv(0, 8, step=0), ['step', 'positive']),
+    'step off': (lambda: pg.intv(0, 9, step=4), ['whole number of steps', '8']),
+    'step logit': (lambda: pg.floatv(0.1, 0.9, scale='logit', step=0.1), ['logit', 'step']),
+    'subset': (lambda: subset([1, 2], 2, 1), ['min_k=2', 'max_k=1']),
+    'subset large': (lambda: subset([1, 2], 0, 3), ['max_k=3', '2']),
+    'custom': (lambda: custom([pg.intv(0, 1)], 3), ['decode must be a function']),
+    'derive': (lambda: derive(abs), ['paths']),
+    'derive nowhere': (lambda: pg.search_space([pg.oneof([1]), derive(abs, '[9]')]), ['[1]', '[9]', 'nowhere']),
+    'derive itself': (lambda: pg.search_space([pg.oneof([1]), derive(abs, '[1]')]), ['[1]', 'depends on itself']),
+    'names': (
+        lambda: pg.search_space(pg.Dict(a=pg.oneof([1, 2], name='n'), b=pg.oneof([1, 3], name='n'))),
+        ['b', "'n'", 'different specification'],
+    ),
+}
+
+
+@pytest.mark.parametrize('case', HOLES)
+def test_bad_holes_and_templates(case):
+    call, words = HOLES[case]
+    check_error(call, pg.SpaceError, ValueError, words)
+
+
+@pytest.fixture(name='space')
+def fixture_space():
+    return pg.search_space(pg.Dict(a=pg.oneof([1, 2, 3]), b=pg.floatv(0.0, 1.0), c=pg.manyof(2, [1, 2, 3])))
+
+
+def dna(*choices, floats=(0.5,)):
+    return DNA(list(choices), list(floats))
+
+
+POINTS = {
+    'F01 short': (dna(0), ['expected length 3', 'has length 1']),
+    'F01 long': (dna(0, 0, 1, 9), ['expected length 3', 'has length 4']),
+    'F01 floats': (dna(0, 0, 1, floats=()), ['expected length 1', 'has length 0']),
+    'F03': (dna(-1, 0, 1), ['a: -1', '[0, 2]']),
+    'F03 high': (dna(0, 3, 1), ['c[0]: 3', '[0, 2]']),
+    'F04': (DNA(np.array([0.5, 0, 1]), [0.5]), ['a', 'int dtype']),
+    'F05': (DNA([True, False, True], [0.5]), ['bool', 'a']),
+    'F07 inf': (dna(0, 0, 1, floats=[float('inf')]), ['b: inf', 'out of bounds']),
+    'F07 high': (dna(0, 0, 1, floats=[1.5]), ['b: 1.5', 'out of bounds']),
+    'F07 nan': (dna(0, 0, 1, floats=[float('nan')]), ['b: nan', 'out of bounds']),
+    'F08': (dna(0, 0, 0), ['c[1]', '[0, 0]', 'distinct', 'repair']),
+    'F09 object': (DNA(np.array(['a', 'b', 'c'], object), [0.5]), ['dtype']),
+    'F09 float64': (DNA(np.array([0, 0.5, 0]), [0.5]), ['dtype float64']),
+    'F09 text': (DNA('abc', [0.5]), ['str']),
+    'F09 None': (DNA(None, [0.5]), ['NoneType']),
+    'no DNA': ([0, 0.5, 0, 1], ['Expected a pg.DNA', 'list']),
+    'batch': (DNA([[0, 0, 1], [0, 1, 1]], [[0.5], [0.5]]), ['c[1] (point (1,))', '[1, 1]']),
+    'axes': (DNA([[0, 0, 1]], [0.5]), ['leading axes differ']),
+}
+
+
+@pytest.mark.parametrize('case', POINTS)
+def test_bad_points(space, case):
+    point, words = POINTS[case]
+    for method in (space.decode, space.check, space.to_numbers, space.groups):
+        check_error(lambda method=method: method(point), pg.DnaError, ValueError, words)
+
+
+def test_inside_jit_a_bad_point_is_a_mask_and_never_clamped(space):
+    violations = jax.jit(space.violations)(dna(-1, 0, 0, floats=[1.5]))
+    assert violations.tolist() == [True, False, True, True]
+
+
+DICTS = {
+    'F11': ({'a': 0}, ["'b'", 'missing']),
+    'F12': ({'a': 0, 'b': 0.5, 'c[0]': 0, 'c[1]': 1, 'zz': 3}, ["'zz'", 'known names']),
+    'typo': ({'aa': 0}, ["'aa'", 'Did you mean']),
+    'choice float': ({'a': 0.5}, ['a: expected an int in [0, 2]', 'float 0.5']),
+    'choice bool': ({'a': True}, ['a: expected an int', 'bool True']),
+    'choice high': ({'a': 3}, ['a: expected an int in [0, 2]', '3']),
+    'choice text': ({'a': '1/4'}, ['a: expected', "'0/3'"]),
+    'float high': ({'b': 1.5}, ['b: expected a float in [0.0, 1.0]', '1.5']),
+    'float text': ({'b': 'x'}, ['b: expected a float']),
+    'too many slots': ({'c': [0, 1, 2]}, ['c: expected a list of 2']),
+    'one slot': ({'c': 0}, ['c: expected a list of 2']),
+}
+
+
+@pytest.mark.parametrize('case', DICTS)
+def test_bad_dictionaries(space, case):
+    values, words = DICTS[case]
+    check_error(lambda: space.from_dict(values), pg.DnaError, ValueError, words)
+
+
+NUMBERS = {
+    'short': ([0, 0.5, 0], ['more than 3', 'c[1]']),
+    'long': ([0, 0.5, 0, 1, 9], ['Expected length 4', '5 numbers']),
+    'negative': ([-1, 0.5, 0, 1], ['a', '-1']),
+    'bool': ([True, 0.5, 0, 1], ['a', 'True']),
+    'float': ([0.5, 0.5, 0, 1], ['a', '0.5']),
+    'repeat': ([0, 0.5, 1, 1], ['c[1]', 'group']),
+}
+
+
+@pytest.mark.parametrize('case', NUMBERS)
+def test_bad_numbers(space, case):
+    numbers, words = NUMBERS[case]
+    check_error(lambda: space.from_numbers(numbers), pg.DnaError, ValueError, words)
+
+
+def test_an_object_outside_the_space_is_refused_with_its_path(space):
+    check_error(lambda: space.encode({'a': 1, 'b': 2.0, 'c': [1, 2]}), pg.DnaError, ValueError, ['b', '2.0'])
+    check_error(lambda: space.encode({'a': 7, 'b': 0.5, 'c': [1, 2]}), pg.DnaError, ValueError, ['a', '7'])
+    check_error(lambda: space.encode({'a': 1, 'b': 0.5, 'c': [1, 1]}), pg.DnaError, ValueError, ['c[1]'])
+    assert space.try_encode({'a': 7, 'b': 0.5, 'c': [1, 2]}) is None
+
+
+def test_huge_spaces_are_counted_and_not_enumerated():
+    start = time.perf_counter()
+    space = pg.search_space(pg.Dict(x=pg.manyof(20, range(40))))
+    assert space.size == 335367096786357081410764800000
+    assert space.rank(space.nth(space.size - 1)) == space.size - 1
+    assert time.perf_counter() - start < 1.0
+    check_error(lambda: space.nth(space.size), pg.SpaceError, ValueError, [str(space.size)])
+
+
+def test_deep_and_wide_spaces_are_fast():
+    value = 1
+    for _ in range(100):
+        value = pg.oneof([pg.Dict(x=value), 0])
+    start = time.perf_counter()
+    space = pg.search_space(pg.Dict(x=value))
+    assert space.size == 101
+    assert time.perf_counter() - start < 1.0
+    start = time.perf_counter()
+    wide = pg.search_space(pg.Dict(x=pg.oneof(range(10**5))))
+    assert wide.decode(wide.nth(99_999)).x == 99_999
+    assert time.perf_counter() - start < 1.0
+
+
+def test_floats_have_no_order(space):
+    for call in (space.iterate, lambda: space.nth(0), lambda: space.rank(space.first())):
+        check_error(call, pg.SpaceError, ValueError, ['floats (b)', 'grid'])

@@ -1,0 +1,242 @@
+"""Laws of every space: over random nested templates, with ties, arithmetic, steps and everything together."""
+
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from space_zoo import ZOO, build, specs
+
+import pgjax as pg
+from pgjax.space import DNA, custom, derive, subset
+
+keys = st.integers(0, 2**31 - 1).map(jax.random.key)
+
+
+class Layer(pg.Object):
+    units: int = 32
+    rate: float = 0.1
+    flag: bool = pg.field(default=False, traced=True)
+
+
+class Net(pg.Object):
+    layers: list[Layer] = pg.field(default_factory=list)
+    pair: tuple[float, float] = (0.0, 1.0)
+    scale: float = 1.0
+
+
+def tied():
+    inner = pg.oneof([1, pg.oneof([2, 3], name='deep'), 4], name='shared')
+    return pg.Dict(
+        a=pg.oneof([0, inner]), b=pg.oneof([pg.oneof([2, 3], name='deep'), 5]), c=inner, d=[inner, pg.oneof([7, 8])]
+    )
+
+
+def conditional_tie():
+    """A decision that stands in two branches of different decisions, the later of which is decided after it."""
+    shared = pg.oneof([1, 2, 3], name='shared')
+    return pg.Dict(a=pg.oneof([0, shared]), b=pg.oneof([shared, 0, pg.Dict(x=shared)]))
+
+
+def tied_many():
+    many = pg.manyof(2, [pg.oneof([1, 2], name='deep'), 3, 4], name='many')
+    return pg.Dict(a=pg.oneof([many, 0]), b=pg.oneof([1, pg.Dict(m=many)]), c=pg.oneof([1, 2], name='deep'))
+
+
+def everything():
+    width = pg.oneof([1, 2, 4])
+    rate = pg.floatv(1e-4, 1e-1, scale='log')
+    layer = Layer(units=64 * width, rate=2 * rate, flag=pg.oneof([True, False]))
+    return pg.Dict(
+        net=Net(
+            layers=[layer, Layer(units=32 * width, rate=rate), Layer(units=pg.intv(8, 64, step=8))],
+            pair=(pg.floatv(0.0, 1.0), pg.oneof([1.0, 2.0])),
+            scale=derive(lambda u: u / 2, 'net.layers[0].units'),
+        ),
+        subset=subset(['a', 'b', 'c'], 1, 2),
+        point=custom([pg.intv(0, 3), pg.intv(0, 3)], lambda p: complex(*p), lambda z: [int(z.real), int(z.imag)]),
+        stepped=pg.floatv(0.0, 1.0, step=0.25),
+        drop=pg.floatv(0.01, 0.99, scale='logit'),
+        late=pg.floatv(0.1, 10.0, scale='rlog'),
+        mixed=pg.oneof([Layer(rate=pg.floatv(2.0, 3.0)), Layer(rate=0.5), Layer(rate=0.25)]),
+    )
+
+
+SPECIAL = {'tied': tied, 'conditional_tie': conditional_tie, 'tied_many': tied_many, 'everything': everything}
+TEMPLATES = {name: functools.partial(build, spec, pg) for name, spec in ZOO.items()} | SPECIAL
+
+
+def check_laws(space, key, n=6):
+    dna = space.random(key, (n,))
+    host = space.check(dna)
+    assert not np.asarray(space.violations(dna)).any()
+    canonical = space.canonical(host)
+    assert space.canonical(canonical) == canonical
+    assert space.canonical(dna) == canonical, 'host and device agree'
+    assert space.repair(canonical) == canonical
+    points = space.decode(host)
+    ambiguous = 0
+    for i, point in enumerate(points):
+        one = host[i]
+        assert pg.eq(space.decode(one), point)
+        assert space.canonical(one) == canonical[i]
+        encoded = space.encode(point)
+        assert pg.eq(space.decode(encoded), point)
+        ambiguous += encoded != canonical[i]
+        assert space.from_dict(space.to_dict(one)) == canonical[i]
+        assert space.from_dict(space.to_dict(one, 'id', 'choice', 'both', True)) == canonical[i]
+        assert space.from_numbers(space.to_numbers(one)) == canonical[i]
+    return ambiguous
+
+
+def check_repair(space, seed):
+    rng = np.random.default_rng(seed)
+    choices = rng.integers(-3, 8, (16, space.num_choices)).astype(np.int32)
+    floats = rng.normal(size=(16, space.num_floats)).astype(np.float32)
+    repaired = space.repair(DNA(choices, floats))
+    assert not np.asarray(space.violations(repaired)).any()
+    assert space.canonical(repaired) == repaired
+    space.check(repaired)
+
+
+def check_order(space, most=60):
+    """`nth`, `rank` and `iterate` agree; enumeration meets each point once."""
+    points = list(itertools.islice(space.iterate(), most))
+    for index, dna in enumerate(points):
+        assert space.rank(dna) == index
+        assert space.nth(index) == dna
+        assert space.canonical(dna) == dna
+    assert len(points) == min(space.size, most)
+    assert len({dna.choices.tobytes() for dna in points}) == len(points)
+    for index in {0, space.size // 3, space.size - 1}:
+        assert space.rank(space.nth(index)) == index
+    assert space.first() == points[0]
+
+
+def check_groups(space, key, n=12):
+    """Groups partition the population, and equal the stacked members."""
+    dna = space.check(space.random(key, (n,)))
+    groups = space.groups(dna)
+    assert sorted(np.concatenate([g.indices for g in groups]).tolist()) == list(range(n))
+    rows = np.asarray(space.structure_key(dna))
+    assert len({row.tobytes() for row in rows}) == len(groups)
+    for group in groups:
+        members = [space.decode(dna[i]) for i in group.indices]
+        leaves, treedef = jax.tree.flatten(group.population)
+        if isinstance(group.population, (pg.Dict, pg.List, pg.Object)):
+            stacked = pg.stack(members)
+            assert jax.tree.structure(stacked) == treedef
+            for ours, theirs in zip(leaves, jax.tree.leaves(stacked), strict=True):
+                assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+                np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize('name', TEMPLATES)
+def test_laws_hold_in_the_zoo(name):
+    space = pg.search_space(TEMPLATES[name]())
+    assert check_laws(space, jax.random.key(1), 5) == 0
+    check_repair(space, 0)
+    check_groups(space, jax.random.key(2))
+    if math.isfinite(space.size):
+        check_order(space)
+
+
+@settings(max_examples=12)
+@given(specs(), keys)
+def test_laws_hold_in_random_nested_spaces(spec, key):
+    """Equal candidates make a space ambiguous: then an object is encoded as one of its points."""
+    space = pg.search_space(build(spec, pg))
+    check_laws(space, key, 3)
+    check_repair(space, 0)
+    check_groups(space, key, 5)
+
+
+@settings(max_examples=25)
+@given(specs(floats=False))
+def test_order_is_exact_in_random_nested_spaces(spec):
+    check_order(pg.search_space(build(spec, pg)), 30)
+
+
+@pytest.mark.parametrize('make', [tied, conditional_tie, tied_many])
+def test_ties_count_distinct_points_once(make):
+    """Against brute force: all genes of the product, in canonical form."""
+    space = pg.search_space(make())
+    arities = [d.arity for d in sorted(space.decisions, key=lambda d: d.column)]
+    assert math.prod(arities) < 300_000
+    genes = np.array(list(itertools.product(*map(range, arities))), np.int32)
+    dna = DNA(genes, np.zeros((len(genes), 0), np.float32))
+    valid = dna[~space.violations(dna).any(-1)]
+    distinct = np.unique(space.canonical(valid).choices, axis=0)
+    assert space.size == len(distinct) == len(list(space.iterate()))
+
+
+@pytest.mark.parametrize('name', ['optimizers', 'activation', 'manyof_deep_d', 'tied_many', 'everything'])
+def test_every_array_method_jits_and_vmaps(name):
+    space = pg.search_space(TEMPLATES[name]())
+    dna = space.random(jax.random.key(0), (7,), canonical=False)
+    methods = [space.active, space.canonical, space.violations, space.repair, space.fingerprint, space.structure_key]
+    for method in methods:
+        expected = jax.tree.leaves(method(dna))
+        for how in (jax.jit(method), jax.vmap(method), jax.jit(jax.vmap(method))):
+            for ours, theirs in zip(jax.tree.leaves(how(dna)), expected, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+        for i in range(2):
+            for ours, theirs in zip(jax.tree.leaves(method(dna[i])), expected, strict=True):
+                np.testing.assert_array_equal(ours, theirs[i])
+    drawn = jax.jit(lambda key: space.random(key, (7,), canonical=False))(jax.random.key(0))
+    assert drawn == dna
+
+
+def test_equal_templates_share_a_compiled_program():
+    traces = []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def count(space, dna):
+        traces.append(1)
+        return space.active(dna).sum()
+
+    for _ in range(3):
+        space = pg.search_space(build(ZOO['optimizers'], pg))
+        count(space, space.random(jax.random.key(0)))
+    assert len(traces) == 1
+    assert pg.search_space([pg.oneof([1, 2])]) != pg.search_space([pg.oneof([1, 3])])
+
+
+def test_a_space_without_structure_decodes_inside_jit():
+    template = pg.Dict(
+        layer=Layer(rate=2 * pg.floatv(0.1, 10.0, scale='log'), flag=pg.oneof([True, False])),
+        gathered=pg.oneof([Layer(rate=0.5), Layer(rate=pg.floatv(0.0, 1.0)), Layer(rate=0.25)]),
+        halved=derive(lambda r: r / 2, 'layer.rate'),
+        logit=pg.floatv(0.01, 0.99, scale='logit'),
+        rlog=pg.floatv(0.01, 1.0, scale='rlog'),
+        step=pg.floatv(0.0, 1.0, step=0.125),
+    )
+    space = pg.search_space(template)
+    assert not space.structural
+    dna = space.random(jax.random.key(0), (32,))
+    traced = jax.jit(jax.vmap(space.decode))(dna)
+    (group,) = space.groups(dna)
+    assert jax.tree.structure(traced) == jax.tree.structure(group.population)
+    for ours, theirs in zip(jax.tree.leaves(traced), jax.tree.leaves(group.population), strict=True):
+        np.testing.assert_allclose(jnp.asarray(ours, float), jnp.asarray(theirs, float), rtol=2e-6)
+
+
+def test_structure_inside_jit_is_refused():
+    space = pg.search_space(pg.Dict(n=pg.oneof([1, 2])))
+    with pytest.raises(pg.SpaceError, match=r'n change the program itself.*space.groups'):
+        jax.jit(space.decode)(space.random(jax.random.key(0)))
+
+
+@pytest.mark.parametrize('name', TEMPLATES)
+def test_generated_decoders_agree_with_the_interpreter(name):
+    from pgjax.space import _decode
+
+    space = pg.search_space(TEMPLATES[name]())
+    host = space.check(space.random(jax.random.key(3), (10,)))
+    for choices, floats in zip(host.choices.tolist(), host.floats.tolist(), strict=True):
+        expected = _decode.decode_one(space._layout.root, choices, floats)
+        assert pg.eq(space._decoder(choices, floats), expected, strict=True)
