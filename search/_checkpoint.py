@@ -1,0 +1,107 @@
+"""A study's progress as named arrays, and back: the state is a pytree, which is all that is known of it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pgjax._errors import StudyMismatchError
+from pgjax.io import to_host
+from pgjax.search import _document
+from pgjax.search._history import History
+from pgjax.search._store import StudyStore
+
+
+class EnvironmentChangedWarning(UserWarning):
+    """A study goes on somewhere else than it began: results agree to rounding, not to the bit."""
+
+
+def state_arrays(state: Any) -> dict[str, Any]:
+    """The leaves of a controller's state by their key paths."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+def restore_state(like: Any, arrays: Mapping[str, Any], path: str) -> Any:
+    """The state whose leaves are `arrays`.
+
+    Args:
+      like: a state of the same controller, or the shapes of one.
+      arrays: by key path.
+      path: of the study, for messages.
+
+    Raises:
+      StudyMismatchError: leaves are missing, too many, or of another shape or dtype; all of them are named.
+    """
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(like)
+    wanted = {jax.tree_util.keystr(p): leaf for p, leaf in leaves}
+    wrong = [
+        f'{name}: expected {_about(wanted.get(name))}, the checkpoint has {_about(arrays.get(name))}'
+        for name in sorted(wanted.keys() | arrays.keys())
+        if _about(wanted.get(name)) != _about(arrays.get(name))
+    ]
+    if wrong:
+        raise StudyMismatchError(f'{path}: the checkpoint does not fit the controller: {"; ".join(wrong)}.')
+    return treedef.unflatten([jnp.asarray(arrays[name]) for name in wanted])
+
+
+def _about(leaf: Any) -> str:
+    return 'nothing' if leaf is None else f'{leaf.dtype}{list(leaf.shape)}'
+
+
+class Writer:
+    """Writes checkpoints behind the search: at most one at a time, on a thread of its own.
+
+    States and histories never change, so nothing is copied and nothing waits.
+    """
+
+    def __init__(self, store: StudyStore, saved: int):
+        self._store = store
+        self._saved = saved  # trials in the last checkpoint
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, 'pgjax-checkpoint')
+        self._pending: concurrent.futures.Future[None] | None = None
+
+    def save(self, generation: int, state: Any, history: History, asked: int) -> None:
+        """Begins to write a checkpoint, after the one before is done.
+
+        Raises:
+          StudyWriteError: the one before could not be written.
+        """
+        self.wait()
+        first, self._saved = self._saved, len(history)
+        arrays = to_host(state_arrays(state))  # a later step may donate the buffers
+        attributes = {'trials': len(history), 'asked': asked, 'environment': _document.environment()}
+        rows = history.since(first)
+        self._pending = self._thread.submit(self._store.save, generation, arrays, rows, attributes, first=first)
+
+    def wait(self) -> None:
+        """Returns when the last checkpoint is on disk."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def close(self) -> None:
+        """Waits, and ends the thread."""
+        try:
+            self.wait()
+        finally:
+            self._thread.shutdown()
+
+
+def warn_if_moved(path: str, stored: Mapping[str, Any]) -> None:
+    """Warns of every difference between where a study was written and where it goes on."""
+    here = _document.environment()
+    changed = [
+        f'{name} {stored[name]} -> {here[name]}' for name in here if name in stored and stored[name] != here[name]
+    ]
+    if changed:
+        warnings.warn(
+            f'{path} was written elsewhere ({", ".join(changed)}): results agree to rounding, not to the bit.',
+            EnvironmentChangedWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,156 @@
+"""The pure core of a search: ask, decode, evaluate and tell as one loop inside one program."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pgjax._errors import SpaceError
+from pgjax.search._controller import Controller, sanitize
+from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, resolve_batch, trial_key
+from pgjax.search._history import History, best_row, front_rows, rows_of
+from pgjax.search._objective import Objective, as_objectives, check_metrics
+from pgjax.search._trial import Trial, trial_at
+from pgjax.space import DNA, Space, search_space
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a compiled search returns: a pytree, so that searches can be vmapped over keys.
+
+    Attributes:
+      state: the controller's state after the last generation.
+      dna: int32[G, B, C] and float32[G, B, F], every point in order.
+      parents: int32[G, B, K], the trials each was made from; -1 for none.
+      metrics: float32[G, B] by name.
+      fitness: float32[G, B, M], maximized; -inf for failed points.
+      space: static.
+    """
+
+    state: Any
+    dna: DNA
+    parents: jax.Array
+    metrics: dict[str, jax.Array]
+    fitness: jax.Array
+    space: Space = dataclasses.field(metadata={'static': True})
+
+    @property
+    def history(self) -> History:
+        """The trials as a history, on the host."""
+        host = jax.tree.map(np.asarray, self)
+        history = History()
+        size = host.fitness.shape[1]
+        for g in range(host.fitness.shape[0]):
+            row = jax.tree.map(lambda x, g=g: x[g], (host.dna, host.parents, host.metrics, host.fitness))
+            dna, parents, metrics, fitness = row
+            made = rows_of(
+                first=g * size, generation=g, dna=dna, parents=parents, metrics=metrics, fitness=fitness, seconds=0.0
+            )
+            history = history.append(made)
+        return history
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial of highest fitness (in the first objective), the earliest of equals; None if all failed."""
+        history = self.history
+        row = best_row(history.fitness)
+        return None if row is None else trial_at(self.space, history, row)
+
+    @property
+    def front(self) -> list[Trial]:
+        """The trials that no other beats in every objective."""
+        history = self.history
+        return [trial_at(self.space, history, row) for row in front_rows(history.fitness)]
+
+
+def compile_search(
+    space: Any,
+    evaluate: Evaluate,
+    controller: Controller,
+    *,
+    objectives: Objective | str | Sequence[Objective | str],
+    tile: int = 16,
+    batch: Batch = 'auto',
+) -> Callable[[jax.Array, int], Result]:
+    """A whole search as a pure function of a key.
+
+    Args:
+      space: a `Space` or template without structural decisions.
+      evaluate: `evaluate(exp, key)` returns a dict of scalar metrics; pure JAX.
+      controller: what proposes points.
+      objectives: as for `Study`.
+      tile: members evaluated together.
+      batch: 'vmap', 'map' or 'auto', as for `Study`.
+
+    Returns:
+      `loop(key, generations) -> Result`, to be called, jitted (`static_argnums=1`) or vmapped over keys. With
+      the key of a study, `jax.random.key(seed, impl='threefry2x32')`, it makes that study's proposals; values on
+      a scale are computed in float32 here and rounded from float64 there, so they may differ in their last bit.
+
+    Raises:
+      SpaceError: the space has structural decisions, which one program cannot decide.
+
+    >>> import jax, pgjax as pg
+    >>> from pgjax import search
+    >>> loop = search.compile(
+    ...   pg.Dict(x=pg.oneof([0.0, 1.0, 2.0])), lambda exp, key: {'y': exp.x}, search.Random(batch_size=8),
+    ...   objectives=[pg.maximize('y')])
+    >>> jax.jit(loop, static_argnums=1)(jax.random.key(0), 3).best.value
+    {'x': 2.0}
+    """
+    space = search_space(space)
+    if space.structural:
+        names = ', '.join(d.id for d in space.structural[:5])
+        raise SpaceError(
+            f'One program cannot decide the structure of what it runs: {names}. '
+            'Use search.run or search.Study, which compile one program a structure.'
+        )
+    wanted = as_objectives(objectives)
+    evaluate_batch = _batched(space, evaluate, wanted, tile, resolve_batch(batch))
+    signs = np.array([o.sign for o in wanted], np.float32)
+
+    def loop(key: jax.Array, generations: int) -> Result:
+        state = controller.init(space, jax.random.fold_in(key, INIT), len(wanted))
+
+        def step(state: Any, generation: jax.Array) -> tuple[Any, Any]:
+            ask_key = jax.random.fold_in(jax.random.fold_in(key, ASK), generation)
+            dna, asked = controller.ask(space, state, ask_key)
+            size = dna.shape[0]
+            metrics = evaluate_batch(dna, generation * size + jnp.arange(size), key)
+            fitness = sanitize(jnp.stack([metrics[o.metric] for o in wanted], axis=-1) * signs)
+            parents = getattr(asked, 'parents', jnp.full((size, 1), -1, jnp.int32))
+            return controller.tell(space, asked, dna, fitness), (dna, parents, metrics, fitness)
+
+        state, (dna, parents, metrics, fitness) = jax.lax.scan(step, state, jnp.arange(generations))
+        return Result(state, dna, parents, metrics, fitness, space)
+
+    return loop
+
+
+def _batched(
+    space: Space, evaluate: Evaluate, objectives: Sequence[Objective], tile: int, batch: str
+) -> Callable[..., dict[str, jax.Array]]:
+    """Metrics float32[B] of B points, in tiles of a fixed size."""
+
+    def one(member: tuple[DNA, jax.Array, jax.Array]) -> dict[str, jax.Array]:
+        dna, trial, key = member
+        metrics = check_metrics(evaluate(space.decode(dna), trial_key(key, trial)), objectives)
+        return {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
+
+    def many(dna: DNA, trials: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+        size = len(trials)
+        padded = -size % tile
+        rows = np.concatenate([np.arange(size), np.zeros(padded, int)]).reshape(-1, tile)
+        tiles = jax.tree.map(lambda x: x[rows], (dna, trials))
+        of_one_key = lambda member: one((*member, key))  # noqa: E731  a name for what map and vmap share
+        run = jax.vmap(of_one_key) if batch == 'vmap' else lambda members: jax.lax.map(of_one_key, members)
+        metrics = jax.lax.map(run, tiles)
+        return {name: value.reshape(-1)[:size] for name, value in metrics.items()}
+
+    return many

@@ -1,0 +1,78 @@
+"""The controller protocol: pure functions that propose DNA and learn from fitness."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pgjax._errors import ControllerError, show
+from pgjax.space import DNA, Space
+from pgjax.symbolic import Object
+
+State = Any
+
+
+class Controller(Object):
+    """Proposes batches of B points of a space; holds settings only.
+
+    What changes is the state, a pytree of arrays of fixed shape carried by the caller, so that any controller
+    can be jitted, scanned, vmapped and checkpointed. Equal keys give equal proposals.
+
+    A state may have an attribute `parents`, int32[B, K]: the trial ids from which the points of the last `ask`
+    were made, -1 for none. Histories record it.
+
+    Attributes:
+      batch_size: B, the number of points of one `ask`.
+    """
+
+    batch_size: int = 1
+
+    @abc.abstractmethod
+    def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> State:
+        """The first state.
+
+        Args:
+          space: what will be searched.
+          key: for random parts of the state.
+          num_objectives: M, the number of columns of fitness.
+
+        Raises:
+          ControllerError: a setting is out of range, or the controller cannot handle such a space.
+        """
+
+    @abc.abstractmethod
+    def ask(self, space: Space, state: State, key: jax.Array) -> tuple[DNA, State]:
+        """B canonical points to evaluate, and the state that remembers having asked. Jittable."""
+
+    @abc.abstractmethod
+    def tell(self, space: Space, state: State, dna: DNA, fitness: jax.Array) -> State:
+        """The state after seeing float32[n, M] fitness of n points, always maximized. Jittable.
+
+        NaN or -inf means failed: ranked last and never a parent while anything else is known.
+        """
+
+
+def require(condition: bool, controller: Controller, setting: str, allowed: str) -> None:
+    """Raises ControllerError with the setting, its value and what is allowed, unless `condition` holds."""
+    if not condition:
+        value = getattr(controller, setting)
+        raise ControllerError(f'{type(controller).__name__}.{setting} = {show(value)} is out of range: {allowed}.')
+
+
+def require_single_objective(controller: Controller, num_objectives: int) -> None:
+    """Raises ControllerError where a controller of one objective is given several."""
+    if num_objectives != 1:
+        raise ControllerError(
+            f'{type(controller).__name__} ranks by one objective, got {num_objectives}. '
+            'Give one objective, combine them into one metric, or use a multi-objective controller.'
+        )
+
+
+def sanitize(fitness: Any) -> jax.Array:
+    """float32 fitness with every failed row (NaN or infinite anywhere) -inf, so that it ranks last."""
+    fitness = jnp.asarray(fitness, jnp.float32)
+    failed = ~jnp.isfinite(fitness).all(-1, keepdims=True)
+    return jnp.where(failed, -jnp.inf, fitness)

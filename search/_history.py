@@ -1,0 +1,165 @@
+"""What a search has seen: arrays over trials in order, append-only, shared between the studies that grow from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pgjax.space import DNA
+
+
+class TrialStatus(enum.IntEnum):
+    """How a trial ended."""
+
+    COMPLETE = 1
+    FAILED = 2  # an objective was NaN or infinite
+
+
+_METRIC = 'metric/'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class History:
+    """T trials in the order of their ids.
+
+    Attributes:
+      chunks: columns by name, one mapping for each time that trials were added; the properties join them.
+    """
+
+    chunks: tuple[Mapping[str, np.ndarray], ...] = ()
+
+    def __len__(self) -> int:
+        return sum(len(chunk['trial']) for chunk in self.chunks)
+
+    @functools.cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Every column over all trials, metrics under 'metric/NAME'."""
+        if not self.chunks:
+            return {}
+        names = self.chunks[0].keys()
+        return {name: np.concatenate([chunk[name] for chunk in self.chunks]) for name in names}
+
+    @property
+    def trial(self) -> np.ndarray:
+        """int64[T], the ids: 0, 1, 2, ..."""
+        return self._column('trial')
+
+    @property
+    def generation(self) -> np.ndarray:
+        """int32[T], the generation in which each was asked for."""
+        return self._column('generation')
+
+    @property
+    def dna(self) -> DNA:
+        """int32[T, C] and float32[T, F]."""
+        return DNA(self._column('choices'), self._column('floats'))
+
+    @property
+    def parents(self) -> np.ndarray:
+        """int32[T, K], the trials each was made from; -1 for none."""
+        return self._column('parents')
+
+    @property
+    def fitness(self) -> np.ndarray:
+        """float32[T, M], maximized; -inf for failed trials."""
+        return self._column('fitness')
+
+    @property
+    def status(self) -> np.ndarray:
+        """int8[T], values of `TrialStatus`."""
+        return self._column('status')
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """float32[T], wall time of the trial's generation divided by its trials; not part of what is reproducible."""
+        return self._column('seconds')
+
+    @property
+    def metrics(self) -> dict[str, np.ndarray]:
+        """float32[T] by metric name, as the evaluator returned them."""
+        return {n.removeprefix(_METRIC): c for n, c in self.columns.items() if n.startswith(_METRIC)}
+
+    def _column(self, name: str) -> np.ndarray:
+        return self.columns[name] if self.chunks else _EMPTY[name]
+
+    def append(self, rows: Mapping[str, np.ndarray]) -> History:
+        """The history with more trials; this one stays as it is."""
+        return History((*self.chunks, rows))
+
+    def since(self, first: int) -> dict[str, np.ndarray]:
+        """The columns of the trials from `first` on."""
+        return {name: column[first:] for name, column in self.columns.items()}
+
+
+_EMPTY: dict[str, np.ndarray] = {
+    'trial': np.zeros(0, np.int64),
+    'generation': np.zeros(0, np.int32),
+    'choices': np.zeros((0, 0), np.int32),
+    'floats': np.zeros((0, 0), np.float32),
+    'parents': np.zeros((0, 1), np.int32),
+    'fitness': np.zeros((0, 1), np.float32),
+    'status': np.zeros(0, np.int8),
+    'seconds': np.zeros(0, np.float32),
+}
+
+
+def rows_of(
+    *,
+    first: int,
+    generation: int,
+    dna: DNA,
+    parents: Any,
+    metrics: Mapping[str, np.ndarray],
+    fitness: np.ndarray,
+    seconds: float,
+) -> dict[str, np.ndarray]:
+    """One generation as history columns.
+
+    Args:
+      first: the id of its first trial.
+      generation: its number.
+      dna: n points on the host.
+      parents: int32[n, K], or None.
+      metrics: float[n] by name.
+      fitness: float32[n, M].
+      seconds: wall time of the generation.
+    """
+    number = len(fitness)
+    failed = np.isneginf(fitness).any(-1)
+    return {
+        'trial': np.arange(first, first + number, dtype=np.int64),
+        'generation': np.full(number, generation, np.int32),
+        'choices': np.asarray(dna.choices, np.int32),
+        'floats': np.asarray(dna.floats, np.float32),
+        'parents': np.full((number, 1), -1, np.int32) if parents is None else np.asarray(parents, np.int32)[:number],
+        'fitness': np.asarray(fitness, np.float32),
+        'status': np.where(failed, TrialStatus.FAILED, TrialStatus.COMPLETE).astype(np.int8),
+        'seconds': np.full(number, seconds / max(number, 1), np.float32),
+        **{_METRIC + name: np.asarray(values, np.float32) for name, values in metrics.items()},
+    }
+
+
+def best_row(fitness: np.ndarray) -> int | None:
+    """The row of the highest fitness in the first objective, the lowest where several are equal; None if all failed."""
+    first = fitness[:, 0] if fitness.size else np.zeros(0, np.float32)
+    if not len(first) or np.isneginf(first).all():
+        return None
+    return int(np.argmax(first))
+
+
+def front_rows(fitness: np.ndarray) -> np.ndarray:
+    """int[K], the rows that no other row beats in every objective (of equal rows the first), in order."""
+    rows = np.flatnonzero(np.isfinite(fitness).all(-1)) if fitness.size else np.zeros(0, int)
+    order = rows[np.lexsort(-fitness[rows].T[::-1])] if len(rows) else rows
+    kept: list[int] = []
+    values = np.zeros((0, fitness.shape[-1] if fitness.ndim > 1 else 1), np.float32)
+    for row in order:  # best first objective first: only rows kept before can beat this one
+        if not (values >= fitness[row]).all(-1).any():
+            kept.append(int(row))
+            values = np.concatenate([values, fitness[row][None]])
+    return np.array(sorted(kept), int)

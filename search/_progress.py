@@ -1,0 +1,100 @@
+"""The display of a running search: a live table in a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    from pgjax.search._study import Study
+
+LOG_SECONDS = 5.0  # between lines where there is no terminal
+
+
+class Progress:
+    """Shows generation, best and mean of the objective, compiles and trials per second.
+
+    Args:
+      enabled: whether anything is shown.
+      console: where; standard output by default.
+    """
+
+    def __init__(self, enabled: bool = True, console: Console | None = None):
+        self._enabled = enabled
+        self._console = console
+        self._live: Live | None = None
+        self._began = 0.0
+        self._logged = 0.0
+        self._first = 0
+        self._last = 0
+
+    def __enter__(self) -> Self:
+        if self._enabled:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._console = self._console or Console()
+            if self._console.is_terminal:
+                self._live = Live(console=self._console, refresh_per_second=8, transient=False)
+                self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, traceback)
+            self._live = None
+
+    def start(self, study: Study, generations: int) -> None:
+        """A run of some generations begins."""
+        self._began = time.perf_counter()
+        self._logged = self._began - LOG_SECONDS
+        self._first = len(study.history)
+        self._last = study.generation + generations
+
+    def update(self, study: Study, compiles: int) -> None:
+        """A generation is done."""
+        if not self._enabled:
+            return
+        row = self._row(study, compiles)
+        if self._live is not None:
+            self._live.update(self._table(row))
+            return
+        now = time.perf_counter()
+        if now - self._logged >= LOG_SECONDS or study.generation == self._last:
+            self._logged = now
+            assert self._console is not None
+            self._console.print('  '.join(f'{name} {value}' for name, value in row), highlight=False, soft_wrap=True)
+
+    def _row(self, study: Study, compiles: int) -> list[tuple[str, str]]:
+        chunk = study.history.chunks[-1]
+        name = study.objectives[0].metric
+        last = chunk[f'metric/{name}']
+        finite = last[np.isfinite(last)]
+        best = study.best
+        seconds = time.perf_counter() - self._began
+        return [
+            ('generation', f'{study.generation}/{self._last}'),
+            (f'best {name}', 'none' if best is None else f'{best.metrics[name]:.4f}'),
+            (f'mean {name}', f'{finite.mean():.4f}' if len(finite) else 'none'),
+            ('failed', str(int(len(last) - len(finite)))),
+            ('compiles', str(compiles)),
+            ('trials/s', f'{(len(study.history) - self._first) / max(seconds, 1e-9):.1f}'),
+        ]
+
+    def _table(self, row: list[tuple[str, str]]) -> Table:
+        from rich.table import Table
+
+        table = Table(expand=False)
+        for name, _ in row:
+            table.add_column(name, justify='right', style='bold' if name.startswith('best') else None)
+        table.add_row(*(value for _, value in row))
+        return table

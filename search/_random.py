@@ -1,0 +1,41 @@
+"""Random search: the baseline that every other controller must beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pgjax.search._controller import Controller, State, require
+from pgjax.space import DNA, Space
+
+
+class Random(Controller, type_name='pgjax.search.Random'):
+    """Uniform proposals, on the scale of each decision, whatever was told.
+
+    >>> import jax, pgjax as pg
+    >>> from pgjax import search
+    >>> space = pg.search_space(pg.Dict(x=pg.floatv(0.0, 1.0)))
+    >>> random = search.Random(batch_size=4)
+    >>> dna, state = random.ask(space, random.init(space, jax.random.key(0)), jax.random.key(1))
+    >>> dna.floats.shape
+    (4, 1)
+    """
+
+    batch_size: int = 64
+
+    def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> State:
+        """The number of points told so far, int32[]."""
+        del space, key, num_objectives
+        require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
+        return jnp.int32(0)
+
+    def ask(self, space: Space, state: State, key: jax.Array) -> tuple[DNA, State]:
+        """B independent points."""
+        return space.random(key, (self.batch_size,)), state
+
+    def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:
+        """Counts, and learns nothing."""
+        del space, dna
+        return state + jnp.int32(len(fitness))

@@ -1,0 +1,53 @@
+"""A trial: one evaluated point of a study."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from pgjax.search._history import History
+from pgjax.space import DNA, Space
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """One point, with what is known of it.
+
+    Attributes:
+      id: counts from 0; the trial's randomness derives from it.
+      dna: int32[C] and float32[F].
+      generation: when it was asked for.
+      metrics: what the evaluator returned, empty before.
+      fitness: float32[M], maximized; empty before evaluation.
+    """
+
+    id: int
+    dna: DNA
+    generation: int
+    space: Space
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    fitness: tuple[float, ...] = ()
+
+    @functools.cached_property
+    def value(self) -> Any:
+        """The object at this point."""
+        return self.space.decode(self.dna)
+
+    def __repr__(self) -> str:
+        metrics = ', '.join(f'{name}={value:.6g}' for name, value in self.metrics.items())
+        return f'Trial(id={self.id}, {metrics or "pending"}, value={self.value!r})'
+
+
+def trial_at(space: Space, history: History, row: int) -> Trial:
+    """The trial in a row of a history."""
+    return Trial(
+        id=int(history.trial[row]),
+        dna=DNA(np.array(history.dna.choices[row]), np.array(history.dna.floats[row])),
+        generation=int(history.generation[row]),
+        space=space,
+        metrics={name: float(column[row]) for name, column in history.metrics.items()},
+        fitness=tuple(float(f) for f in history.fitness[row]),
+    )
