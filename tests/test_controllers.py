@@ -1,0 +1,178 @@
+"""Controllers: one contract for all, and what is special to each."""
+
+import collections
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pgjax as pg
+from pgjax import search
+from pgjax.search.evolution import mutate
+
+
+def compiled(controller, space):
+    """`ask` and `tell` as jitted functions: op by op they take seconds to compile."""
+    return (
+        jax.jit(lambda state, key: controller.ask(space, state, key)),
+        jax.jit(lambda state, dna, fitness: controller.tell(space, state, dna, fitness)),
+    )
+
+
+def mutated(space, key, parents):
+    return jax.jit(lambda key, dna: mutate(space, key, dna))(key, parents)
+
+
+CONTROLLERS = {
+    'random': search.Random(batch_size=6),
+    'regularized': search.RegularizedEvolution(population_size=8, tournament_size=3, batch_size=6),
+    'regularized, one by one': search.RegularizedEvolution(population_size=4, tournament_size=2, batch_size=1),
+    'regularized, large batch': search.RegularizedEvolution(population_size=4, tournament_size=4, batch_size=9),
+}
+
+
+@pytest.mark.parametrize('name', CONTROLLERS)
+def test_contract(name):
+    search.testing.check_controller(CONTROLLERS[name])
+
+
+@pytest.mark.parametrize('name', CONTROLLERS)
+@pytest.mark.parametrize('template', [{'only': pg.oneof(['a'])}, {'x': pg.floatv(0.0, 1.0)}, {'x': pg.intv(3, 3)}])
+def test_contract_on_tiny_spaces(name, template):
+    search.testing.check_controller(CONTROLLERS[name], pg.search_space(template))
+
+
+@pytest.mark.parametrize('name', CONTROLLERS)
+def test_is_a_symbolic_value(name):
+    controller = CONTROLLERS[name]
+    assert controller.rebind(batch_size=3).batch_size == 3
+    assert hash(controller) == hash(controller.rebind(batch_size=3).rebind(batch_size=controller.batch_size))
+    assert eval(repr(controller), vars(search)) == controller
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        ({'population_size': 0, 'tournament_size': 1}, 'population_size = 0'),
+        ({'population_size': 4, 'tournament_size': 5}, 'tournament_size = 5 .*between 1 and population_size 4'),
+        ({'tournament_size': 0}, 'tournament_size = 0'),
+        ({'batch_size': 0}, 'batch_size = 0'),
+    ],
+)
+def test_settings_out_of_range(settings, words):
+    with pytest.raises(pg.ControllerError, match=words):
+        search.RegularizedEvolution(**settings).init(search.testing.mixed_space(), jax.random.key(0))
+
+
+def test_regularized_evolution_refuses_two_objectives():
+    with pytest.raises(pg.ControllerError, match='one objective, got 2'):
+        search.RegularizedEvolution().init(search.testing.mixed_space(), jax.random.key(0), 2)
+
+
+def test_regularized_evolution_keeps_the_youngest():
+    space = pg.search_space({'x': pg.intv(0, 1000)})
+    controller = search.RegularizedEvolution(population_size=5, tournament_size=2, batch_size=3)
+    ask, tell = compiled(controller, space)
+    state = controller.init(space, jax.random.key(0))
+    told = []
+    for generation in range(7):
+        dna, state = ask(state, jax.random.key(generation))
+        told += np.asarray(dna.choices)[:, 0].tolist()
+        state = tell(state, dna, jnp.ones((3, 1)))
+        alive = {int(t): int(x) for t, x in zip(state.trial, state.dna.choices[:, 0], strict=True) if t >= 0}
+        assert alive == dict(list(enumerate(told))[-5:])
+
+
+def test_regularized_evolution_breeds_from_tournament_winners():
+    """With tournaments as large as possible nearly every parent is the best; failed ones never are."""
+    space = pg.search_space({'x': pg.intv(0, 10**6)})
+    controller = search.RegularizedEvolution(population_size=8, tournament_size=8, batch_size=64)
+    ask, tell = compiled(controller, space)
+    state = controller.init(space, jax.random.key(0))
+    dna, state = ask(state, jax.random.key(1))
+    fitness = jnp.array([1.0, 5.0, jnp.nan, jnp.inf, 2.0, -jnp.inf, 3.0, 4.0])[:, None]
+    state = tell(state, dna[:8], fitness)
+    dna, state = ask(state, jax.random.key(2))
+    parents = collections.Counter(np.asarray(state.parents)[:, 0].tolist())
+    assert not parents.keys() & {2, 3, 5}
+    # P(a tournament of 8 draws from 8 misses the best) = (7/8)**8 = 0.34; 64 draws: mean 42, deviation 3.8.
+    assert 42 - 5 * 3.8 < parents[1] < 42 + 5 * 3.8
+    assert parents[1] > parents[7] > parents[6]
+
+
+def test_ties_go_to_the_earliest_trial():
+    space = pg.search_space({'x': pg.intv(0, 10**6)})
+    controller = search.RegularizedEvolution(population_size=4, tournament_size=4, batch_size=256)
+    ask, tell = compiled(controller, space)
+    state = controller.init(space, jax.random.key(0))
+    dna, state = ask(state, jax.random.key(1))
+    state = tell(state, dna[:4], jnp.ones((4, 1)))
+    _, state = ask(state, jax.random.key(2))
+    parents = collections.Counter(np.asarray(state.parents)[:, 0].tolist())
+    assert parents[0] > parents[1] > parents[2] >= parents[3]
+
+
+def test_asking_before_telling_gives_random_points():
+    space = search.testing.mixed_space()
+    controller = search.RegularizedEvolution(population_size=2, tournament_size=2, batch_size=4)
+    ask, _ = compiled(controller, space)
+    state = controller.init(space, jax.random.key(0))
+    for key in jax.random.split(jax.random.key(1), 3):
+        dna, state = ask(state, key)
+        assert len(np.unique(np.asarray(space.fingerprint(dna)), axis=0)) > 1
+        assert (state.parents == -1).all()
+
+
+def test_mutation_always_moves_to_a_legal_neighbour():
+    space = search.testing.mixed_space()
+    parents = space.random(jax.random.key(0), (2000,))
+    children = mutated(space, jax.random.key(1), parents)
+    assert not np.asarray(space.violations(children)).any()
+    assert children == space.canonical(children)
+    same = (np.asarray(space.fingerprint(parents)) == np.asarray(space.fingerprint(children))).all(-1)
+    assert not same.any()
+
+
+def test_mutation_reaches_every_decision_evenly():
+    """Four decisions in use: each is the one that changes in a quarter of the children."""
+    space = pg.search_space({'a': pg.oneof([0, 1]), 'b': pg.intv(0, 9), 'c': pg.floatv(0.0, 1.0), 'd': pg.oneof('xyz')})
+    number = 8000
+    parents = jax.tree.map(lambda x: jnp.repeat(x[None], number, 0), space.random(jax.random.key(3)))
+    children = mutated(space, jax.random.key(4), parents)
+    changed = np.concatenate(
+        [np.asarray(children.choices != parents.choices), np.asarray(children.floats != parents.floats)], -1
+    )
+    assert (changed.sum(-1) == 1).all()
+    deviation = (0.25 * 0.75 / number) ** 0.5
+    assert np.abs(changed.mean(0) - 0.25).max() < 5 * deviation
+
+
+def test_mutation_opens_branches_with_random_genes():
+    inner = pg.Dict(x=pg.floatv(0.0, 1.0), y=pg.oneof([0, 1, 2, 3]))
+    space = pg.search_space({'z': pg.oneof([pg.Dict(), inner])})
+    closed = space.encode({'z': {}})
+    number = 4000
+    parents = jax.tree.map(lambda x: jnp.repeat(jnp.asarray(x)[None], number, 0), closed)
+    children = mutated(space, jax.random.key(0), parents)
+    assert (children.choices[:, 0] == 1).all()
+    x, y = np.asarray(children.floats[:, 0]), np.asarray(children.choices[:, 1])
+    assert abs(x.mean() - 0.5) < 5 / (12 * number) ** 0.5
+    assert np.abs(np.bincount(y, minlength=4) / number - 0.25).max() < 5 * (0.25 * 0.75 / number) ** 0.5
+
+
+def test_ask_and_tell_compile_once():
+    space = search.testing.mixed_space()
+    controller = CONTROLLERS['regularized']
+    traces = []
+
+    @jax.jit
+    def step(state, key):
+        traces.append(1)
+        dna, state = controller.ask(space, state, key)
+        return controller.tell(space, state, dna, jnp.zeros((6, 1)))
+
+    state = controller.init(space, jax.random.key(0))
+    for key in jax.random.split(jax.random.key(1), 4):
+        state = step(state, key)
+    assert len(traces) == 1

@@ -1,0 +1,354 @@
+"""Studies: what they return, what they refuse, and that nothing kept is ever lost."""
+
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pgjax as pg
+from pgjax import search
+
+SPACE = pg.Dict(x=pg.floatv(0.0, 1.0), n=pg.oneof([1, 2]))
+RANDOM = search.Random(batch_size=4)
+
+
+def evaluate(exp, key):
+    return {'y': exp.x * exp.n + 0.0 * jax.random.uniform(key)}
+
+
+def make(path=None, **changes):
+    settings = {'objectives': ['y'], 'path': path, 'tile': 2, 'batch': 'vmap', **changes}
+    return search.Study(settings.pop('space', SPACE), settings.pop('controller', RANDOM), **settings)
+
+
+def run(study, generations=2, evaluate=evaluate):
+    return study.run(evaluate, generations, progress=False)
+
+
+def test_a_study_is_a_value():
+    empty = make()
+    one = run(empty, 1)
+    two = run(one, 1)
+    assert [len(s.history) for s in (empty, one, two)] == [0, 4, 8]
+    assert (two.history.trial == np.arange(8)).all()
+    assert two.history.generation.tolist() == [0] * 4 + [1] * 4
+    np.testing.assert_array_equal(run(empty, 2).history.fitness, two.history.fitness)
+
+
+def test_best_is_the_trial_of_highest_fitness():
+    study = run(make(), 4)
+    row = int(np.argmax(study.history.fitness[:, 0]))
+    assert study.best.id == row
+    assert study.best.value == study.space.decode(study.history.dna[row])
+    assert study.best.metrics['y'] == pytest.approx(study.best.value['x'] * study.best.value['n'], rel=1e-6)
+    assert make().best is None
+
+
+def test_minimize_turns_the_sign():
+    study = run(make(objectives=[pg.minimize('y')]), 4)
+    assert study.best.metrics['y'] == study.history.metrics['y'].min()
+    np.testing.assert_array_equal(study.history.fitness[:, 0], -study.history.metrics['y'])
+
+
+def test_front_holds_what_nothing_beats():
+    study = run(make(objectives=[pg.maximize('y'), pg.minimize('cost')]), 6, lambda e, k: {'y': e.x, 'cost': e.x * e.n})
+    fitness = study.history.fitness
+    brute = [i for i, f in enumerate(fitness) if not any((g >= f).all() and (g > f).any() for g in fitness)]
+    assert [t.id for t in study.front] == brute
+
+
+def test_failed_trials_are_recorded_and_never_best():
+    def fails(exp, key):
+        return {'y': jnp.where(exp.x > 0.3, jnp.nan, exp.x), 'other': jnp.inf}
+
+    study = run(make(), 5, fails)
+    failed = np.isnan(study.history.metrics['y'])
+    assert 0 < failed.sum() < 20
+    assert (study.history.status[failed] == search.TrialStatus.FAILED).all()
+    assert np.isneginf(study.history.fitness[failed]).all()
+    assert study.best.metrics['y'] <= 0.3
+    assert run(make(), 2, lambda e, k: {'y': jnp.inf}).best is None
+
+
+def test_a_trial_key_depends_on_seed_and_id_alone():
+    noise = lambda exp, key: {'y': jax.random.uniform(key)}  # noqa: E731
+    small = run(make(controller=search.Random(batch_size=2)), 6, noise)
+    large = run(make(controller=search.Random(batch_size=12), tile=8), 1, noise)
+    np.testing.assert_array_equal(small.history.metrics['y'], large.history.metrics['y'])
+    assert len(set(small.history.metrics['y'].tolist())) == 12
+    key = small.key_of(5)
+    assert float(jax.random.uniform(key)) == small.history.metrics['y'][5]
+
+
+def test_your_own_loop_is_the_same_study():
+    study, mine = run(make(), 3), make()
+    for _ in range(3):
+        trials = mine.ask()
+        assert [t.id for t in trials] == [t.id for t in mine.ask()]
+        metrics = [{'y': float(np.float32(t.value['x']) * t.value['n'])} for t in trials]
+        mine = mine.tell(list(reversed(trials)), list(reversed(metrics)))
+    assert mine.history.dna == study.history.dna
+    np.testing.assert_array_equal(mine.history.fitness, study.history.fitness)
+
+
+def test_one_program_for_each_structure():
+    space = {'a': pg.oneof([1, 2]), 'b': pg.manyof(2, [3, 4], distinct=False), 'c': pg.floatv(0.0, 1.0)}
+    study = make(space=space, controller=search.Random(batch_size=32))
+    evaluator = search.Evaluator(lambda e, k: {'y': e.c + e.a}, study.objectives, tile=4)
+    seen = set()
+    for generation in range(4):
+        dna = jax.tree.map(np.asarray, study.space.random(jax.random.key(generation), (32,)))
+        evaluator(study.space, dna, np.arange(32), jax.random.key(0))
+        seen |= {tuple(row) for row in study.space.structure_key(dna).tolist()}
+        assert evaluator.compiles == len(seen)
+    assert len(seen) == 8
+
+
+@pytest.mark.parametrize(
+    ('returned', 'words'),
+    [
+        (lambda e, k: None, 'dict of scalar metrics with y, got NoneType'),
+        (lambda e, k: e.x, 'must return a dict'),
+        (lambda e, k: {'Y': e.x}, "objective 'y' is not among .*expected y"),
+        (lambda e, k: {'y': jnp.ones(3)}, r"'y' must be a scalar number, got an array of shape \[3\]"),
+        (lambda e, k: {'y': 'good'}, "'y' must be a scalar number, got str"),
+        (lambda e, k: {'y': e.x, 3: 1.0}, 'metric names are strings, got 3'),
+    ],
+)
+def test_an_evaluator_that_returns_something_else(tmp_path, returned, words):
+    study = run(make(tmp_path / 'study'))
+    with pytest.raises(pg.FitnessError, match=words):
+        run(study, evaluate=returned)
+    assert len(search.Study.load(tmp_path / 'study').history) == 8
+
+
+def test_an_evaluator_that_raises_names_trials_and_structure():
+    with pytest.raises(pg.EvaluatorError, match=r'ZeroDivisionError for trials \[.*structure .*division') as caught:
+        run(make(), evaluate=lambda exp, key: {'y': 1 / (exp.n - 2)})
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_evaluator_cannot_change_its_experiment():
+    def mutates(exp, key):
+        exp['n'] = 3
+        return {'y': 0.0}
+
+    with pytest.raises(pg.FrozenError, match='immutable'):
+        run(make(), evaluate=mutates)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'error', 'words'),
+    [
+        ({'objectives': []}, pg.FitnessError, 'at least one objective'),
+        ({'objectives': ['y', 'y']}, pg.FitnessError, 'none twice'),
+        ({'objectives': [3]}, pg.FitnessError, 'pg.maximize'),
+        ({'seed': -1}, pg.ControllerError, 'seed must be'),
+        ({'seed': 1.5}, pg.ControllerError, 'seed must be'),
+        ({'tile': 0}, pg.ControllerError, 'tile must be'),
+        ({'batch': 'all'}, pg.ControllerError, "'vmap' or 'map'"),
+        ({'controller': 'random'}, pg.ControllerError, 'search.Controller, got str'),
+        ({'space': {'x': 1}}, pg.SpaceError, 'no decision points'),
+        ({'space': 7}, pg.SpaceError, 'no decision points'),
+    ],
+)
+def test_arguments_that_make_no_study(tmp_path, changes, error, words):
+    with pytest.raises(error, match=words):
+        make(tmp_path / 'study', **changes)
+    assert not (tmp_path / 'study').exists()
+
+
+def test_a_mesh_with_another_axis_is_refused():
+    with pytest.raises(pg.TopologyError, match="axis 'pop'"):
+        run(make(mesh=jax.make_mesh((2,), ('data',))))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'seed': 1}, 'seed is 0 there and 1 here'),
+        ({'controller': search.Random(batch_size=5)}, 'controller.batch_size is 4 there and 5 here'),
+        ({'space': pg.Dict(x=pg.floatv(0.0, 2.0), n=pg.oneof([1, 2]))}, r'template.x.high is 1.0 there and 2.0 here'),
+        ({'objectives': [pg.minimize('y')]}, r'objectives\[0\].goal'),
+        ({'tile': 4}, 'tile is 2 there and 4 here'),
+    ],
+)
+def test_a_directory_of_another_search_is_refused(tmp_path, changes, words):
+    path = tmp_path / 'study'
+    before = run(make(path))
+    with pytest.raises(pg.StudyMismatchError, match=words):
+        make(path, **changes)
+    np.testing.assert_array_equal(search.Study.load(path).history.fitness, before.history.fitness)
+
+
+def test_a_study_that_went_on_elsewhere_is_refused(tmp_path):
+    early = run(make(tmp_path / 'study'), 1)
+    late = run(early, 2)
+    with pytest.raises(pg.StudyMismatchError, match='gone on'):
+        run(early, 1)
+    assert len(run(late, 1).history) == 16
+
+
+def test_paths_that_hold_no_study(tmp_path):
+    with pytest.raises(pg.StudyNotFoundError, match='absent'):
+        search.Study.load(tmp_path / 'absent')
+    with pytest.raises(pg.StudyNotFoundError, match='create=True'):
+        make(tmp_path / 'absent', create=False)
+    assert not (tmp_path / 'absent').exists()
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'notes.txt').write_text('mine')
+    with pytest.raises(pg.StudyExistsError, match=r'notes\.txt'):
+        make(tmp_path / 'other')
+    assert (tmp_path / 'other' / 'notes.txt').read_text() == 'mine'
+
+
+def test_a_study_is_locked_while_it_runs(tmp_path):
+    code = (
+        'import sys; from pgjax import search; import pgjax as pg\n'
+        f'try: search.Study.load({str(tmp_path / "study")!r}).run(lambda e, k: {{"y": e.x}}, 1, progress=False)\n'
+        'except pg.StudyLockedError as error: print(error)'
+    )
+    answers = []
+
+    def meddled_with(exp, key):
+        answers.append(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True))
+        return {'y': exp.x}
+
+    study = run(make(tmp_path / 'study', space={'x': pg.floatv(0.0, 1.0)}), 1, meddled_with)
+    assert len(study.history) == 4
+    assert str(tmp_path / 'study') in answers[0].stdout and str(os.getpid()) in answers[0].stdout
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
+    """No file may grow: the next checkpoint fails, the one before is intact, and saving works again afterwards."""
+    path = tmp_path / 'study'
+    saved = run(make(path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        with pytest.raises(pg.StudyWriteError, match='intact'):
+            run(saved)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = search.Study.load(path)
+    np.testing.assert_array_equal(again.history.fitness, saved.history.fitness)
+    assert len(run(again).history) == 16
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
+    path = tmp_path / 'study'
+    run(run(make(path), 1), 1)
+    newest = max((path / 'checkpoints').iterdir())
+    for file in newest.rglob('*'):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match='damaged'):
+        study = search.Study.load(path)
+    assert study.generation == 1
+    assert run(study, 1).generation == 2
+
+
+def test_an_edited_document_is_noticed(tmp_path):
+    path = tmp_path / 'study'
+    run(make(path), 1)
+    document = json.loads((path / 'study.json').read_text())
+    (path / 'study.json').write_text(json.dumps({**document, 'seed': 3}))
+    with pytest.raises(pg.StudyCorruptError, match=r'study\.json'):
+        search.Study.load(path)
+
+
+def test_a_class_that_nobody_imported_is_named(tmp_path):
+    code = (
+        'import pgjax as pg\nfrom pgjax import search\nclass Exotic(pg.Object):\n  x: float\n'
+        f'search.Study(Exotic(pg.floatv(0.0, 1.0)), search.Random(), objectives=["y"], path={str(tmp_path / "s")!r})'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+    with pytest.raises(pg.UnknownTypeError, match='Exotic'):
+        search.Study.load(tmp_path / 's')
+
+
+@pytest.mark.parametrize('metrics', [{'y': [1.0]}, [{'y': 1.0}], [{'z': 1.0}] * 4, {'y': [None] * 4}])
+def test_tell_refuses_metrics_that_do_not_fit(metrics):
+    study = make()
+    with pytest.raises(pg.FitnessError):
+        study.tell(study.ask(), metrics)
+
+
+def test_tell_refuses_trials_told_before_or_never_asked():
+    study = make()
+    trials = study.ask(2)
+    told = study.tell(trials, {'y': [1, True]})
+    for wrong in (trials, [], [*told.ask(1), *trials[:1]]):
+        with pytest.raises(pg.TrialStateError):
+            told.tell(wrong, {'y': np.ones(len(wrong))})
+    with pytest.raises(pg.TrialStateError, match='batch_size = 4'):
+        study.ask(5)
+    assert told.history.metrics['y'].tolist() == [1.0, 1.0]
+
+
+def test_compiled_search_makes_the_same_history():
+    space = pg.Dict(x=pg.oneof([0.5, 1.5, 2.5]), order=pg.manyof(2, [1.0, 2.0, 3.0]))
+    controller = search.RegularizedEvolution(population_size=8, tournament_size=3, batch_size=6)
+    score = lambda e, k: {'y': e.x * e.order[0] - e.order[1] + 0.1 * jax.random.normal(k)}  # noqa: E731
+    settings = {'objectives': ['y'], 'tile': 4, 'batch': 'vmap'}
+    study = search.run(space, score, controller, generations=6, **settings)
+    loop = search.compile(space, score, controller, **settings)
+    result = jax.jit(loop, static_argnums=1)(jax.random.key(0, impl='threefry2x32'), 6)
+    assert result.history.dna == study.history.dna
+    np.testing.assert_array_equal(result.history.fitness, study.history.fitness)
+    np.testing.assert_array_equal(result.history.parents, study.history.parents)
+    assert result.best.value == study.best.value
+
+
+def test_compiled_search_vmaps_over_seeds_without_callbacks():
+    loop = search.compile(
+        {'x': pg.floatv(0.0, 1.0)}, lambda e, k: {'y': -((e['x'] - 0.7) ** 2)}, RANDOM, objectives='y'
+    )
+    best = jax.vmap(lambda key: loop(key, 5).fitness.max())(jax.random.split(jax.random.key(0), 3))
+    assert best.shape == (3,) and len(set(best.tolist())) == 3
+    assert 'callback' not in str(jax.make_jaxpr(lambda key: loop(key, 5))(jax.random.key(0)))
+
+
+def test_compiled_search_refuses_structure():
+    with pytest.raises(pg.SpaceError, match='structure of what it runs: n'):
+        search.compile(SPACE, evaluate, RANDOM, objectives='y')
+
+
+def test_importing_the_folder_names_the_right_spelling(tmp_path):
+    root = pathlib.Path(pg.__file__).parent.parent
+    result = subprocess.run([sys.executable, '-c', 'import search'], capture_output=True, text=True, cwd=root)
+    assert 'from pgjax import search' in result.stderr
+
+
+RENAMED = """
+import sys
+import pgjax as pg
+from pgjax import search
+
+class {name}(pg.Object, type_name='{name}'):
+    x: float = 0.0
+
+{alias}
+template, path = {name}(x=pg.floatv(0.0, 1.0)), sys.argv[1]
+study = search.Study(template, search.Random(batch_size=4), objectives=['y'], path=path, batch='vmap')
+study = study.run(lambda e, k: {{'y': e.x}}, 1, progress=False)
+print(type(study.best.value).__name__, len(study.history))
+"""
+
+
+def test_a_study_goes_on_after_its_class_is_renamed(tmp_path):
+    printed = []
+    for name, alias in (('Before', ''), ('After', "pg.register_alias('Before', After)")):
+        program = RENAMED.format(name=name, alias=alias)
+        done = subprocess.run(
+            [sys.executable, '-c', program, tmp_path / 'study'], capture_output=True, text=True, check=True
+        )
+        printed.append(done.stdout.split())
+    assert printed == [['Before', '4'], ['After', '8']]
