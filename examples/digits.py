@@ -83,7 +83,7 @@ def evaluate(exp: Experiment, key: jax.Array) -> dict[str, jax.Array]:
     return {'accuracy': accuracy(VALIDATION), 'test_accuracy': accuracy(TEST)}
 
 
-def main(path: str = 'runs/digits', generations: int = 12) -> search.Study:
+def main(path: str = 'runs/digits', *, generations: int = 12) -> search.Study:
     controller = search.RegularizedEvolution(population_size=128, tournament_size=12, batch_size=64)
     study = search.Study(SPACE, controller, objectives=[pg.maximize('accuracy')], path=path, tile=8, batch='vmap')
     study = study.run(evaluate, generations=generations)

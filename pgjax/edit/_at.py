@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 from pgjax._errors import PathError, show
 from pgjax._keypath import Path
 from pgjax.edit._lens import Lens, lens
+from pgjax.symbolic import Object
 
 S = TypeVar('S')
 T = TypeVar('T')
@@ -47,7 +48,7 @@ def at(root: S, selector: Callable[[S], T]) -> Focus[S, T]: ...
 @overload
 def at(root: S, selector: str | Path) -> Focus[S, Any]: ...
 def at(root: Any, selector: Any) -> Focus[Any, Any]:
-    """One part of `root`, to read, set or map; also the method `Object.at`.
+    """One part of `root`, to read, set or map; `exp.at(...)` on objects.
 
     Args:
       root: any pytree.
@@ -62,11 +63,16 @@ def at(root: Any, selector: Any) -> Focus[Any, Any]:
     >>> import pgjax as pg
     >>> class Adam(pg.Object):
     ...   lr: float = 1e-3
-    >>> at(pg.Dict(optimizer=Adam()), lambda e: e.optimizer.lr).set(0.01)
-    {'optimizer': Adam(lr=0.01)}
+    >>> Adam().at(lambda a: a.lr).set(0.01)
+    Adam(lr=0.01)
+    >>> at(pg.Dict(optimizer=Adam()), lambda e: e.optimizer.lr).modify(lambda lr: 2 * lr)
+    {'optimizer': Adam(lr=0.002)}
     """
     way = lens(selector)
     if way.is_many:
         raise PathError(f'at() leads to one part; {selector!r} has patterns. Use pg.lens({selector!r}).')
     way.get(root)
     return Focus(root, way)
+
+
+Object.at = at  # type: ignore[method-assign]  declared there, written here: floors know only what is below them

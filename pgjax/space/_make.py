@@ -16,7 +16,7 @@ from pgjax.space._trace import decide
 T = TypeVar('T')
 
 
-def oneof(candidates: Iterable[T], *, name: str | None = None, hints: Any = None) -> T:
+def oneof(candidates: Iterable[T], *, name: str | None = None, hints: Any = None) -> T | Any:
     """A hole for one of `candidates`.
 
     Arithmetic on it keeps the decision: `64 * pg.oneof([1, 2])` is a hole for 64 or 128, and all expressions of

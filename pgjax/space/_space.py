@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -19,6 +19,8 @@ from pgjax.space._parts import Partition
 from pgjax.space._plan import ConstrainedGroup, Decision
 from pgjax.space._points import PointMethods
 from pgjax.symbolic import List, Object, Placeholder, hash_
+
+T = TypeVar('T')
 
 
 @jax.tree_util.register_static
@@ -248,7 +250,7 @@ def search_space(template: Any, where: Where = None) -> Space:
     return Space(symbolic(template, ('template', None)), where)
 
 
-def materialize(value: Any, point: DNA | Mapping[str, Any] | Iterable[Any], where: Where = None) -> Any:
+def materialize(value: T, point: DNA | Mapping[str, Any] | Iterable[Any], where: Where = None) -> T:
     """The object at a point of the space of `value`.
 
     Args:
@@ -266,7 +268,7 @@ def materialize(value: Any, point: DNA | Mapping[str, Any] | Iterable[Any], wher
     return space.decode(point if isinstance(point, DNA) else space.from_numbers(point))
 
 
-def iter_(value: Any, num_examples: int | None = None, where: Where = None) -> Iterator[Any]:
+def iter_(value: T, num_examples: int | None = None, where: Where = None) -> Iterator[T]:
     """Every object that a value with holes can become, or the first `num_examples`, in order.
 
     >>> import pgjax as pg
@@ -280,7 +282,7 @@ def iter_(value: Any, num_examples: int | None = None, where: Where = None) -> I
         yield space.decode(dna)
 
 
-def random_sample(value: Any, key: jax.Array, n: int, where: Where = None) -> list[Any]:
+def random_sample(value: T, key: jax.Array, n: int, where: Where = None) -> list[T]:
     """`n` random objects of a value with holes.
 
     >>> import jax

@@ -6,7 +6,7 @@ import abc
 import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform, overload
 
 import jax
 
@@ -18,6 +18,12 @@ from pgjax.symbolic._define import define, finish
 from pgjax.symbolic._field import Field, FieldInfo, field
 from pgjax.symbolic._format import format_
 from pgjax.symbolic._update import updated
+
+if TYPE_CHECKING:
+    from pgjax._keypath import Path
+    from pgjax.edit._at import Focus
+
+T = TypeVar('T')
 
 
 def new_like(node: Any, name: str, value: Any) -> Any:
@@ -92,6 +98,14 @@ class Object(metaclass=ObjectMeta):
           ValueError: nothing was given, or nothing changed.
         """
         return updated(self, updates, fields, raise_on_no_change)
+
+    if TYPE_CHECKING:  # the room that edits gives the method to this class, and checkers its types
+
+        @overload
+        def at(self, selector: Callable[[Self], T]) -> Focus[Self, T]: ...
+        @overload
+        def at(self, selector: str | Path) -> Focus[Self, Any]: ...
+        def at(self, selector: Any) -> Focus[Self, Any]: ...
 
     @classmethod
     def partial(cls, *args: Any, **fields: Any) -> Self:

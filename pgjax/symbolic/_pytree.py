@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from pgjax.symbolic._placeholder import Placeholder
 from pgjax.symbolic._spec import Kind, is_array
 
+T = TypeVar('T')
 Flat = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
@@ -181,7 +182,7 @@ class FlatForm:
         return flat
 
 
-def stack(objects: Sequence[Any]) -> Any:
+def stack(objects: Sequence[T]) -> T:
     """One object whose leaves have a leading axis: a population.
 
     Args:
@@ -213,7 +214,7 @@ def stack(objects: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jax.numpy.stack([jax.numpy.asarray(leaf) for leaf in leaves]), *objects)
 
 
-def unstack(population: Any) -> list[Any]:
+def unstack(population: T) -> list[T]:
     """The members of a population, as objects without the leading axis: the inverse of `stack`."""
     leaves, treedef = jax.tree.flatten(population)
     if not leaves:

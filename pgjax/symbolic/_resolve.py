@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pgjax._errors import PlaceholderError
 from pgjax._keypath import Path
@@ -15,6 +15,8 @@ from pgjax.symbolic._placeholder import MISSING, Placeholder
 from pgjax.symbolic._pytree import FlatForm
 from pgjax.symbolic._rebuild import NOWHERE, find_part
 from pgjax.symbolic._update import apply
+
+T = TypeVar('T')
 
 
 class Inherited(Placeholder, Object):
@@ -88,7 +90,7 @@ def inferred(function: Callable[..., Any]) -> Any:
     return Inferred(function)
 
 
-def resolve(root: Any, overrides: Mapping[str, Any] | None = None) -> Any:
+def resolve(root: T, overrides: Mapping[str, Any] | None = None) -> T:
     """`root` with all inherited and inferred values replaced by what they stand for.
 
     What stands for a value that is itself still open (a hole, a missing field) stays as it is: resolve again when

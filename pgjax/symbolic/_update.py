@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pgjax._errors import FieldTypeError, NoChangeError, PathError
 from pgjax._keypath import Path
@@ -30,9 +30,10 @@ from pgjax.symbolic._rebuild import (
 from pgjax.symbolic._spec import ATOMS
 
 Updates = Mapping[Any, Any] | Callable[..., Any]
+T = TypeVar('T')
 
 
-def rebind(root: Any, updates: Updates | None = None, *, raise_on_no_change: bool = True, **fields: Any) -> Any:
+def rebind(root: T, updates: Updates | None = None, *, raise_on_no_change: bool = True, **fields: Any) -> T:
     """A changed copy of any tree of objects, containers and arrays; see `Object.rebind`.
 
     >>> import pgjax as pg
