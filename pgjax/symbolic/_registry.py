@@ -8,6 +8,7 @@ class: in a notebook cell or a function body that runs again.
 from __future__ import annotations
 
 import inspect
+import pathlib
 import sys
 import threading
 import types
@@ -22,12 +23,27 @@ _FUNCTION_NAMES: dict[int, str] = {}
 
 # Public functions of these modules may be stored by reference: arrays in, arrays out.
 _LIBRARIES = ('jax.nn', 'jax.nn.initializers', 'jax.numpy', 'optax', 'flax.linen')
+_SCRIPT = frozenset({'__main__', '__mp_main__'})  # modules that were started, not imported
 _FILES = frozenset({'save', 'savez', 'load', 'fromfile', 'printoptions', 'set_printoptions'})
 
 
 def type_name(cls: type, explicit: str | None = None) -> str:
     """The stored name of a class."""
-    return explicit or f'{cls.__module__}.{cls.__qualname__}'
+    return explicit or f'{_module_name(cls.__module__)}.{cls.__qualname__}'
+
+
+def _module_name(module: str) -> str:
+    """What a script is called where others import it: what it stores must not depend on how it was started."""
+    if module not in _SCRIPT:
+        return module
+    spec = getattr(sys.modules.get(module), '__spec__', None)
+    file = getattr(sys.modules.get(module), '__file__', None)
+    return spec.name if spec is not None else pathlib.Path(file).stem if file else module
+
+
+def _of_script(*values: Any) -> bool:
+    """Whether one of them stands in a script or notebook, where running again defines again."""
+    return any(getattr(value, '__module__', None) in _SCRIPT for value in values)
 
 
 def register(cls: type, *, override: bool = False, explicit: bool = False) -> None:
@@ -39,8 +55,8 @@ def register(cls: type, *, override: bool = False, explicit: bool = False) -> No
     name = cls.__pg_type_name__  # type: ignore[attr-defined]
     with _LOCK:
         other = _CLASSES.get(name)
-        redefinition = not explicit and ('<locals>' in name or cls.__module__ == '__main__')
-        if other is not None and other is not cls and not override and not redefinition:
+        redefinition = '<locals>' in name or _of_script(cls, other)
+        if other is not None and other is not cls and not override and (explicit or not redefinition):
             raise ClassDefinitionError(
                 f'The type name {name!r} is taken by a class of module {other.__module__!r}; this one stands in '
                 f"{cls.__module__!r}. Rename one, give it class {cls.__name__}(..., type_name='...'), or pass "
@@ -62,11 +78,12 @@ def register_function(function: Any, name: str | None = None) -> Any:
     Raises:
       ClassDefinitionError: the name is taken by another function, or the function has no name of its own.
     """
-    name = name or f'{function.__module__}.{function.__qualname__}'
+    name = name or f'{_module_name(function.__module__)}.{function.__qualname__}'
     if '<' in name:
         raise ClassDefinitionError(f'{name!r} is no lasting name; call register_function(f, name="...").')
     with _LOCK:
-        if _FUNCTIONS.get(name, function) is not function:
+        other = _FUNCTIONS.get(name, function)
+        if other is not function and not _of_script(function, other):
             raise ClassDefinitionError(f'The function name {name!r} is taken by another function.')
         _FUNCTIONS[name] = function
         _FUNCTION_NAMES[id(function)] = name
