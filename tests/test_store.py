@@ -639,7 +639,8 @@ def test_kills_at_random_moments(path):
     store = StudyStore.open(path)
     with store.lock():
         assert not [f for f in files_of(path) if '.tmp' in f or '.trash' in f]
-    assert store.verify() == [] and len(store.steps()) == 3
+    assert store.verify() == []
+    assert len(store.steps()) in (3, 4)  # killed between a rename and the removal of the oldest
 
 
 def test_readers_never_see_a_torn_study(path):
