@@ -274,3 +274,9 @@ def test_materialize_takes_numbers_and_random_sample_is_reproducible():
     template = pg.Dict(x=pg.oneof(['a', 'b']), y=pg.intv(1, 3))
     assert pg.materialize(template, [1, 3]) == {'x': 'b', 'y': 3}
     assert random_sample(template, jax.random.key(0), 5) == random_sample(template, jax.random.key(0), 5)
+
+
+def test_decisions_know_their_path_in_the_decoded_object():
+    space = pg.search_space({'a': pg.oneof([{'b': pg.manyof(2, [1, 2, 3])}, {'b': [pg.floatv(0.0, 1.0)]}])})
+    assert [d.path for d in space.decisions] == ['a', 'a.b[0]', 'a.b[1]', 'a.b[0]']
+    assert [len(d.conditions) for d in space.decisions] == [0, 1, 1, 1]

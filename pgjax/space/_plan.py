@@ -6,11 +6,14 @@ Nodes are made by one walk of the template and never change afterwards.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from pgjax.symbolic import format_
 from pgjax.symbolic._spec import Spec
+
+_BRANCH = re.compile(r'\[=[0-9]+/[0-9]+\]')
 
 Kind = Literal['choice', 'int', 'float']
 Mode = Literal['structural', 'gather', 'switch']
@@ -58,6 +61,11 @@ class Decision:
     def label(self) -> str:
         """What the decision is called: its name, or else its id."""
         return self.name or self.id
+
+    @property
+    def path(self) -> str:
+        """Where the decided value stands in the decoded object: the id without the branches."""
+        return _BRANCH.sub('', self.id)
 
     @property
     def parent(self) -> str | None:
