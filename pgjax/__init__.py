@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pgjax import view
 from pgjax._errors import (
     ClassDefinitionError,
     ControllerError,
@@ -144,7 +145,7 @@ if TYPE_CHECKING:
 
 # What most programs do not need at once is imported when it is first used.
 _LAZY = {'maximize': 'search', 'minimize': 'search'}
-_LAZY_ROOMS = ('search', 'view')
+_LAZY_ROOMS = ('search',)
 
 
 def __getattr__(name: str) -> Any:
@@ -285,6 +286,7 @@ __all__ = [
     'trace',
     'traverse',
     'unstack',
+    'view',
     'wrap',
     'wrap_module',
 ]

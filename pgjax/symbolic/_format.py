@@ -39,7 +39,7 @@ def format_(value: Any, *, width: int | None = None, hide_defaults: bool = False
       'b': 'x',
     }
     """
-    style = _Style(hide_defaults, evaluable)
+    style = Style(hide_defaults, evaluable)
     out: list[str] = []
     pending: list[Any] = [(value, 0, 0)]  # text, or a node, its indent and what else its line holds
     while pending:
@@ -48,7 +48,7 @@ def format_(value: Any, *, width: int | None = None, hide_defaults: bool = False
             out.append(item)
             continue
         node, indent, beside = item
-        call = _call(node, style)
+        call = call_parts(node, style)
         if call is None:
             out.append(style.leaf(node))
             continue
@@ -64,9 +64,11 @@ def format_(value: Any, *, width: int | None = None, hide_defaults: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class _Style:
-    hide_defaults: bool
-    evaluable: bool
+class Style:
+    """How names and leaves are written; see `format_`."""
+
+    hide_defaults: bool = False
+    evaluable: bool = False
 
     def name(self, cls: type, short: str | None = None) -> str:
         """What a call of a class begins with; `short` is how the class itself wants to be called."""
@@ -93,12 +95,12 @@ def _pieces(parts: list[tuple[str, Any]], indent: int, breaks: bool) -> list[Any
     return pieces[::-1]
 
 
-def _fits(node: Any, room: int, style: _Style) -> bool:
+def _fits(node: Any, room: int, style: Style) -> bool:
     """Whether `node` on one line takes at most `room` characters; looks no further than that."""
     pending: list[Any] = [node]
     used = 0
     while pending:
-        call = _call(pending[-1], style)
+        call = call_parts(pending[-1], style)
         node = pending.pop()
         if call is None:
             used += len(style.leaf(node))
@@ -111,7 +113,7 @@ def _fits(node: Any, room: int, style: _Style) -> bool:
     return True
 
 
-def _call(node: Any, style: _Style) -> tuple[str, str, list[tuple[str, Any]]] | None:
+def call_parts(node: Any, style: Style = Style()) -> tuple[str, str, list[tuple[str, Any]]] | None:
     """Opening, closing and labelled parts of a container or object; None for a leaf."""
     custom = getattr(node.__class__, '_format_call', None)
     if custom is not None and not isinstance(node, type):
@@ -154,11 +156,18 @@ def format_leaf(value: Any) -> str:
         return f'dtype({value.name!r})'
     if isinstance(value, type):
         return value.__qualname__.rpartition('<locals>.')[2]
-    if callable(value) and not hasattr(type(value), '__pg_fields__'):
-        name = _registry.function_name(value)
-        qualified = f'{getattr(value, "__module__", None)}.{getattr(value, "__qualname__", "")}'
-        return name or (qualified if '<' not in qualified and 'None' not in qualified else repr(value))
-    return repr(value)
+    try:
+        return _function_name(value) or repr(value)
+    except Exception:  # a foreign __repr__ may raise anything, and what stands beside it is still worth seeing
+        return f'<{type(value).__name__}>'
+
+
+def _function_name(value: Any) -> str | None:
+    """How code refers to a function; None where it has no name for it."""
+    if not callable(value) or hasattr(type(value), '__pg_fields__'):
+        return None
+    qualified = f'{getattr(value, "__module__", None)}.{getattr(value, "__qualname__", "")}'
+    return _registry.function_name(value) or (qualified if '<' not in qualified and 'None' not in qualified else None)
 
 
 def _format_array(value: Any) -> str:
@@ -169,8 +178,8 @@ def _format_array(value: Any) -> str:
         return short
     try:
         content = host_array(value)
-    except TypeError:
-        return short  # traced
+    except (TypeError, RuntimeError):
+        return short  # traced, or deleted
     return f'array({content.tolist()!r}, dtype={str(value.dtype)!r})'
 
 
