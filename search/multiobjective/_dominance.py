@@ -1,0 +1,132 @@
+"""Pareto dominance on arrays: ranks by fronts, crowding inside a front, and the order that both make.
+
+Deb, Pratap, Agarwal, Meyarivan (2002), A fast and elitist multiobjective genetic algorithm: NSGA-II, section III.
+Fitness is maximized, and rows that failed are -inf in every column (`sanitize`): everything else dominates them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_WORD = 32  # members of a set that one uint32 holds
+
+
+def dominates(fitness: Any) -> jax.Array:
+    """bool[P, P]: whether row i of float[P, M] is at least as good as row j everywhere, and better somewhere.
+
+    >>> import jax.numpy as jnp
+    >>> dominates(jnp.array([[2.0, 2.0], [1.0, 2.0], [3.0, 0.0]])).astype(int).tolist()
+    [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
+    """
+    columns = jnp.asarray(fitness).T
+    no_worse = jnp.ones((columns.shape[1],) * 2, bool)
+    better = ~no_worse
+    for column in columns:  # M is small: pairs are compared column by column, and never stand in a [P, P, M] array
+        no_worse &= column[:, None] >= column[None, :]
+        better |= column[:, None] > column[None, :]
+    return no_worse & better
+
+
+def nondominated_ranks(fitness: Any, enough: int | None = None) -> jax.Array:
+    """int32[P]: the front of each row of float[P, M], 0 for rows that none dominates. Jittable.
+
+    Fronts are peeled one after the other, on sets kept as bits.
+
+    Args:
+      fitness: float[P, M], maximized.
+      enough: peeling stops with the front that brings the number of ranked rows to this; the rest get rank P.
+        All are ranked by default.
+
+    >>> import jax.numpy as jnp
+    >>> nondominated_ranks(jnp.array([[0.0, 0.0], [1.0, 1.0], [3.0, 2.0], [2.0, 3.0]])).tolist()
+    [2, 1, 0, 0]
+    """
+    number = len(fitness)
+    enough = number if enough is None else min(enough, number)
+    rivals = _pack(dominates(fitness).T)  # rivals[j], the set of rows that dominate j
+
+    def peel(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        front, ranks, left = state
+        beaten = (rivals & _pack(left)).any(-1)
+        return front + 1, jnp.where(left & ~beaten, front, ranks), left & beaten
+
+    def unfinished(state: tuple[Any, Any, Any]) -> jax.Array:
+        return number - state[2].sum() < enough
+
+    start = jnp.int32(0), jnp.full(number, number, jnp.int32), jnp.ones(number, bool)
+    return jax.lax.while_loop(unfinished, peel, start)[1]
+
+
+def _pack(members: jax.Array) -> jax.Array:
+    """uint32[..., ceil(P / 32)]: sets bool[..., P] as bits."""
+    spare = -members.shape[-1] % _WORD
+    padded = jnp.pad(members, [(0, 0)] * (members.ndim - 1) + [(0, spare)])
+    words = padded.reshape(*members.shape[:-1], padded.shape[-1] // _WORD, _WORD)
+    return jnp.sum(jnp.where(words, jnp.uint32(1) << np.arange(_WORD, dtype=np.uint32), 0), -1, dtype=jnp.uint32)
+
+
+def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
+    """float32[P]: the distance between both neighbours of each row in its own front, summed over objectives.
+
+    In each objective the two ends of a front are infinitely far, so that they are kept; the others count the gap
+    between their neighbours, as a part of the front's extent. An objective in which a front has no extent counts
+    nothing beyond its ends. Of equal rows the first and the last in order of position are the ends. Jittable.
+
+    Args:
+      fitness: float[P, M], maximized.
+      ranks: int[P], the front of each row; all rows are one front by default.
+
+    >>> import jax.numpy as jnp
+    >>> crowding_distance(jnp.array([[0.0, 4.0], [1.0, 2.0], [2.0, 1.0], [4.0, 0.0]])).tolist()
+    [inf, 1.25, 1.25, inf]
+    """
+    fitness = jnp.asarray(fitness, jnp.float32)
+    fronts = jnp.zeros(len(fitness), jnp.int32) if ranks is None else jnp.asarray(ranks, jnp.int32)
+    gaps = jax.vmap(lambda column: _gaps(column, fronts), in_axes=1)(fitness)
+    return gaps.sum(0)
+
+
+def _gaps(column: jax.Array, fronts: jax.Array) -> jax.Array:
+    """float32[P]: the gap around each row in one objective, float32[P]."""
+    number = len(column)
+    front, value, row = jax.lax.sort((fronts, column, jnp.arange(number)), num_keys=2, is_stable=True)
+    edge = front[1:] != front[:-1]
+    first = jnp.concatenate([jnp.ones(1, bool), edge])
+    last = jnp.concatenate([edge, jnp.ones(1, bool)])
+    position = jnp.arange(number)
+    start = jax.lax.cummax(jnp.where(first, position, 0))
+    end = jax.lax.cummin(jnp.where(last, position, number - 1), reverse=True)
+    extent = value[end] - value[start]
+    inner = (jnp.roll(value, -1) - jnp.roll(value, 1)) / jnp.where(extent > 0, extent, 1.0)
+    gap = jnp.where(first | last, jnp.inf, jnp.where(extent > 0, inner, 0.0))
+    return jnp.zeros(number).at[row].set(gap, unique_indices=True)
+
+
+def best_first(fitness: Any) -> jax.Array:
+    """int32[P]: the rows of float[P, M] by the crowded comparison: front, then crowding, then position. Jittable.
+
+    With one objective this is the order of fitness.
+
+    >>> import jax.numpy as jnp
+    >>> best_first(jnp.array([[0.0, 0.0], [1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])).tolist()
+    [1, 3, 2, 0]
+    """
+    fitness = jnp.asarray(fitness, jnp.float32)
+    if fitness.shape[-1] == 1:
+        return jnp.argsort(-fitness[:, 0], stable=True)
+    ranks = nondominated_ranks(fitness)
+    return jnp.lexsort((-crowding_distance(fitness, ranks), ranks))
+
+
+def nondominated_sort(fitness: Any) -> list[list[int]]:
+    """The rows of float[P, M] front by front, on the host.
+
+    >>> nondominated_sort([[0, 0], [1, 1], [3, 2], [2, 3]])
+    [[2, 3], [1], [0]]
+    """
+    ranks = np.asarray(nondominated_ranks(jnp.asarray(fitness)))
+    return [np.flatnonzero(ranks == front).tolist() for front in range(int(ranks.max(initial=-1)) + 1)]

@@ -1,0 +1,113 @@
+"""Training that can be stopped and gone on with, for whole populations at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pgjax._errors import ControllerError, FitnessError, SpaceError, show
+from pgjax.search._controller import sanitize
+from pgjax.search._evaluation import resolve_batch
+from pgjax.search._objective import Objective, as_objectives, check_metrics
+from pgjax.space import DNA, Space, search_space
+from pgjax.symbolic import Object, field
+
+
+class Training(Object, type_name='pgjax.search.Training'):
+    """How one experiment is trained, and what is wanted of it.
+
+    Both functions are pure JAX and speak of one experiment; populations run them side by side.
+
+    Attributes:
+      init: `(exp, key) -> state`, a pytree of arrays: weights, optimizer state, whatever training carries along.
+      step: `(state, exp, key) -> (state, metrics)`; metrics are a dict of scalars. What a step is, is free: one
+        update, or an epoch. Where several are made in a row only the metrics of the last are computed.
+      objectives: metrics and which way is better; names are maximized.
+      batch: how members run: 'vmap' side by side, 'map' one after the other, 'auto' by the backend.
+    """
+
+    init: Callable[..., Any] = field(doc='(exp, key) -> state')
+    step: Callable[..., Any] = field(doc='(state, exp, key) -> (state, metrics)')
+    objectives: list[str | Objective] = field(doc='metrics and which way is better; names are maximized')
+    batch: Literal['auto', 'vmap', 'map'] = field(default='auto', doc='how members run')
+
+    def start(self, space: Space, dna: DNA, keys: jax.Array) -> Any:
+        """The first states of P points, each with a key of its own: a pytree with a leading axis."""
+        return self._each(lambda dna, key: self.init(space.decode(dna), key))(dna, keys)
+
+    def advance(
+        self, space: Space, dna: DNA, states: Any, keys: jax.Array, first: Any, steps: Any
+    ) -> tuple[Any, dict[str, jax.Array], jax.Array]:
+        """Trains P members for some more steps.
+
+        The key of a step is the member's, folded with the number of the step: training in parts is training.
+
+        Args:
+          space: without structural decisions.
+          dna: P points.
+          states: of the members.
+          keys: key[P], of the members.
+          first: int32[P], the number of each member's next step.
+          steps: how many, at least 1; may be traced.
+
+        Returns:
+          The new states, the metrics float32[P] after the last step, and fitness float32[P, M] with failed rows -inf.
+        """
+        objectives = as_objectives(list(self.objectives))
+
+        def one(dna: DNA, state: Any, key: jax.Array, first: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
+            exp = space.decode(dna)
+
+            def step(state: Any, number: Any) -> tuple[Any, Any]:
+                result = self.step(state, exp, jax.random.fold_in(key, number))
+                if not isinstance(result, tuple) or len(result) != 2:
+                    raise FitnessError(f'A training step must return (state, metrics), got {show(result)}.')
+                return result
+
+            # Inside the loop nobody looks at the metrics, so the compiler leaves out what only they need.
+            state = jax.lax.fori_loop(0, steps - 1, lambda i, state: step(state, first + i)[0], state)
+            state, metrics = step(state, first + steps - 1)
+            checked = check_metrics(metrics, objectives, 'a training step')
+            return state, {name: jnp.asarray(value, jnp.float32) for name, value in checked.items()}
+
+        states, metrics = self._each(one)(dna, states, keys, first)
+        columns = [metrics[o.metric] * np.float32(o.sign) for o in objectives]
+        return states, metrics, sanitize(jnp.stack(columns, axis=-1))
+
+    def _each(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """`fn` of one member as a function of many."""
+        if resolve_batch(self.batch) == 'vmap':
+            return jax.vmap(fn)
+        return lambda *members: jax.lax.map(lambda member: fn(*member), members)
+
+
+def trainable_space(template: Any) -> Space:
+    """The space of a template whose points can all be trained by one program.
+
+    Raises:
+      SpaceError: some decisions are structural.
+    """
+    space = search_space(template)
+    if space.structural:
+        names = ', '.join(d.id for d in space.structural[:5])
+        raise SpaceError(
+            f'The members of a population train in one program, which cannot decide its own structure: {names}. '
+            'Train one population for each structure (space.partition splits a space), or decide these beforehand.'
+        )
+    return space
+
+
+def require(condition: bool, method: Object, setting: str, allowed: str) -> None:
+    """Raises ControllerError with the setting, its value and what is allowed, unless `condition` holds."""
+    if not condition:
+        value = getattr(method, setting)
+        raise ControllerError(f'{type(method).__name__}.{setting} = {show(value)} is out of range: {allowed}.')
+
+
+def member_keys(key: jax.Array, members: Any) -> jax.Array:
+    """key[P]: of each member, by its number, whoever else is trained."""
+    return jax.vmap(lambda member: jax.random.fold_in(key, member))(jnp.asarray(members))

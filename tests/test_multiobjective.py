@@ -1,0 +1,144 @@
+"""Several objectives: sorting, crowding and hypervolume against slow twins."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+import pgjax as pg
+from pgjax.search import multiobjective
+
+ROWS = 8  # one shape for all examples: one compile
+ranks_of = jax.jit(multiobjective.nondominated_ranks)
+crowding_of = jax.jit(multiobjective.crowding_distance)
+order_of = jax.jit(multiobjective.best_first)
+
+
+@st.composite
+def populations(draw, objectives=2):
+    """float32[ROWS, M] with many equal values, and failed rows."""
+    values = st.integers(-3, 3).map(float)
+    rows = st.one_of(st.lists(values, min_size=objectives, max_size=objectives), st.just([-math.inf] * objectives))
+    return np.array(draw(st.lists(rows, min_size=ROWS, max_size=ROWS)), np.float32)
+
+
+def beats(a, b):
+    return all(x >= y for x, y in zip(a, b, strict=True)) and any(x > y for x, y in zip(a, b, strict=True))
+
+
+def peeled(rows):
+    """The rank of each row by the definition: peel what nothing left beats."""
+    ranks, left, front = {}, set(range(len(rows))), 0
+    while left:
+        best = {j for j in left if not any(beats(rows[i], rows[j]) for i in left)}
+        ranks.update(dict.fromkeys(best, front))
+        left, front = left - best, front + 1
+    return [ranks[i] for i in range(len(rows))]
+
+
+def crowded(rows, ranks):
+    """Crowding as in the paper's pseudo-code: front by front, objective by objective."""
+    distance = [0.0] * len(rows)
+    for front in set(ranks):
+        members = [i for i in range(len(rows)) if ranks[i] == front]
+        for m in range(len(rows[0])):
+            members.sort(key=lambda i: (rows[i][m], i))
+            low, high = rows[members[0]][m], rows[members[-1]][m]
+            distance[members[0]] = distance[members[-1]] = math.inf
+            for before, i, after in zip(members, members[1:], members[2:], strict=False):
+                if high > low:
+                    distance[i] += (rows[after][m] - rows[before][m]) / (high - low)
+    return distance
+
+
+@pytest.mark.parametrize('objectives', [1, 2, 3])
+def test_ranks_are_those_of_brute_force(objectives):
+    @given(populations(objectives))
+    def check(rows):
+        assert ranks_of(rows).tolist() == peeled(rows.tolist())
+
+    check()
+
+
+@given(populations(), st.integers(1, ROWS))
+def test_peeling_may_stop_when_enough_are_ranked(rows, enough):
+    full, part = np.array(peeled(rows.tolist())), np.asarray(stopped_at[enough](rows))
+    last = np.sort(full)[enough - 1]
+    assert (part == np.where(full <= last, full, ROWS)).all()
+
+
+stopped_at = {n: jax.jit(lambda rows, n=n: multiobjective.nondominated_ranks(rows, n)) for n in range(1, ROWS + 1)}
+
+
+@pytest.mark.parametrize('number', [1, 31, 32, 33, 100])
+def test_ranks_of_populations_that_do_not_fill_a_word(number):
+    rows = np.random.default_rng(number).integers(0, 6, (number, 2)).astype(np.float32)
+    assert multiobjective.nondominated_ranks(rows).tolist() == peeled(rows.tolist())
+
+
+@given(populations(3))
+def test_crowding_is_that_of_the_pseudo_code(rows):
+    ranks = peeled(rows.tolist())
+    wanted = crowded(rows.tolist(), ranks)
+    # A sum of three quotients of small integers: each is rounded once to 2**-24 of itself, and each sum again.
+    np.testing.assert_allclose(crowding_of(rows, jnp.array(ranks)), wanted, rtol=6 * 2**-24)
+
+
+@given(populations())
+def test_best_first_is_the_crowded_comparison(rows):
+    ranks = peeled(rows.tolist())
+    crowding = np.asarray(crowding_of(rows, jnp.array(ranks))).tolist()
+    assert order_of(rows).tolist() == sorted(range(ROWS), key=lambda i: (ranks[i], -crowding[i], i))
+
+
+def test_pyglove_s_fronts_and_infinite_ends():
+    assert multiobjective.nondominated_sort([[0, 0], [1, 1], [3, 2], [2, 3]]) == [[2, 3], [1], [0]]
+    four = jnp.array([[0.0, 3.0], [1.0, 2.0], [2.0, 1.0], [3.0, 0.0]])
+    assert np.isinf(multiobjective.crowding_distance(four)).tolist() == [True, False, False, True]
+    assert multiobjective.nondominated_sort(np.zeros((0, 2))) == []
+
+
+def test_many_objectives_with_one_is_the_order_of_fitness():
+    fitness = jnp.array([[1.0], [3.0], [-jnp.inf], [3.0]])
+    assert multiobjective.best_first(fitness).tolist() == [1, 3, 0, 2]
+
+
+def covered(rows, reference):
+    """The volume by inclusion and exclusion over every subset of boxes."""
+    total = 0.0
+    for size in range(1, len(rows) + 1):
+        for subset in itertools.combinations(rows, size):
+            sides = [min(row[m] for row in subset) - reference[m] for m in range(len(reference))]
+            total += (-1) ** (size + 1) * math.prod(max(side, 0.0) for side in sides)
+    return total
+
+
+@given(st.integers(1, 4), st.data())
+def test_hypervolume_is_that_of_inclusion_and_exclusion(objectives, data):
+    values = st.lists(st.integers(-2, 5).map(float), min_size=objectives, max_size=objectives)
+    rows = data.draw(st.lists(values, max_size=5))
+    found = multiobjective.hypervolume(np.reshape(rows, (-1, objectives)), [0.0] * objectives)
+    assert found == covered(rows, [0.0] * objectives)  # whole numbers: exact
+
+
+def test_hypervolume_leaves_out_what_failed_or_is_too_bad():
+    rows = [[2.0, 2.0], [np.nan, 5.0], [-np.inf, 5.0], [9.0, 0.0], [1.0, 1.0]]
+    assert multiobjective.hypervolume(rows, [0.0, 0.0]) == 4.0
+    assert multiobjective.hypervolume(np.zeros((0, 2)), [0.0, 0.0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ('fitness', 'reference', 'words'),
+    [
+        ([1.0, 2.0], [0.0, 0.0], r'got shapes \(2,\) and \(2,\)'),
+        ([[1.0, 2.0]], [0.0], r'got shapes \(1, 2\) and \(1,\)'),
+        ([[1.0, 2.0]], [0.0, -np.inf], 'must be finite'),
+    ],
+)
+def test_hypervolume_refuses(fitness, reference, words):
+    with pytest.raises(pg.FitnessError, match=words):
+        multiobjective.hypervolume(fitness, reference)

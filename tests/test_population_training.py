@@ -1,0 +1,340 @@
+"""Populations in training: PBT, successive halving, Hyperband and ASHA on problems whose answers are known."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pgjax as pg
+from pgjax import search
+from pgjax.search.population_training import explore
+
+RATE = pg.Dict(rate=pg.floatv(0.0, 1.0))
+FLAG_DAY = 10.0  # where the road turns: up to there a high rate is fast, beyond it a low one
+
+
+def road_step(x, exp, key):
+    x = x + jnp.where(x < FLAG_DAY, exp.rate, 1.0 - exp.rate)
+    return x, {'way': x}
+
+
+road = search.Training(init=lambda exp, key: jnp.float32(0), step=road_step, objectives=['way'])
+
+
+def best_constant(steps):
+    """How far the best unchanging rate gets."""
+    ways = []
+    for rate in np.linspace(0, 1, 201):
+        x = 0.0
+        for _ in range(steps):
+            x += rate if x < FLAG_DAY else 1 - rate
+        ways.append(x)
+    return max(ways)
+
+
+def test_pbt_discovers_a_schedule_that_no_constant_setting_matches():
+    pbt = search.PBT(population_size=16, steps=2, rounds=30)
+    result = jax.jit(jax.vmap(pbt.compile(RATE, road)))(jax.random.split(jax.random.key(0), 8))
+    reached = np.asarray(result.rounds.fitness[:, -1].max((1, 2)))
+    assert reached.min() > best_constant(60)
+    one = pbt.run(RATE, road)
+    rates = one.schedule(one.best.id).floats[:, 0]
+    assert rates[:4].mean() > 0.7 and rates[-8:].mean() < 0.3
+    assert one.best.metrics['way'] == float(one.best.state)
+
+
+def test_pbt_s_toy_problem():
+    """Figure 2 of the paper: each worker alone descends on one coordinate only, and ends below 0.8."""
+
+    def step(theta, exp, key):
+        theta = theta - 0.02 * 2 * jnp.stack([exp.h1, 1.0 - exp.h1]) * theta
+        return theta, {'q': 1.2 - (theta**2).sum()}
+
+    training = search.Training(init=lambda exp, key: jnp.array([0.9, 0.9]), step=step, objectives=['q'])
+    space = pg.search_space(pg.Dict(h1=pg.oneof([0.0, 1.0])))
+    result = search.PBT(population_size=4, steps=4, rounds=50, fraction=0.5, resample=0.5).run(space, training)
+    assert result.best.metrics['q'] > 1.1
+    alone = [1.2 - (0.81 * 0.96 ** (2 * 200) + 0.81)] * 2
+    assert max(alone) < 0.5
+
+
+tagged = search.Training(
+    init=lambda exp, key: {'tag': exp.rate, 'steps': 0},
+    step=lambda s, exp, key: (
+        {'tag': s['tag'], 'steps': s['steps'] + 1},
+        {'f': jnp.where(s['tag'] < 0.3, jnp.nan, s['tag'])},
+    ),
+    objectives=[pg.minimize('f')],
+)
+
+
+@pytest.fixture(scope='module')
+def tagged_round():
+    pbt = search.PBT(population_size=10, steps=3, resample=0.0)
+    space = pg.search_space(RATE)
+    return pbt, space, jax.jit(lambda state: pbt.round(space, tagged, state))
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_pbt_replaces_the_worst_and_the_failed_by_the_best(tagged_round, seed):
+    pbt, space, one_round = tagged_round
+    before = pbt.init(space, tagged, jax.random.key(seed))
+    after, shown = one_round(before)
+    tags, parents = np.asarray(before.members['tag']), np.asarray(shown.parents)
+    failed = tags < 0.3
+    order = sorted(range(10), key=lambda i: (failed[i], tags[i]))
+    replaced = {i for i in range(10) if parents[i] != i}
+    assert replaced == {i for i in order[2:] if failed[i]} | (set(order[-2:]) - set(order[:2]))
+    assert {parents[i] for i in replaced} <= set(order[:2])
+    assert np.asarray(after.members['tag']).tolist() == tags[parents].tolist()
+    assert np.asarray(after.members['steps']).tolist() == [3] * 10
+    old, new = (np.asarray(s.dna.floats)[:, 0] for s in (before, after))
+    for i in range(10):
+        if i in replaced:
+            near = [min(1.0, old[parents[i]] * factor) for factor in (0.8, 1.2)]
+            assert min(abs(new[i] - v) for v in near) < 1e-6
+        else:
+            assert new[i] == old[i]
+
+
+def test_pbt_goes_on_where_it_stopped():
+    pbt = search.PBT(population_size=6, steps=2, rounds=4)
+    space = pg.search_space(RATE)
+    step = jax.jit(lambda state: pbt.round(space, road, state)[0])
+    state = pbt.init(space, road, jax.random.key(3))
+    for _ in range(4):
+        state = step(jax.tree.map(jnp.asarray, state))
+    whole = jax.jit(pbt.compile(space, road))(jax.random.key(3)).state
+    assert state.dna == whole.dna and int(state.round) == 4
+    assert np.asarray(state.members).tobytes() == np.asarray(whole.members).tobytes()
+
+
+def test_pbt_where_everything_fails():
+    training = search.Training(
+        init=lambda exp, key: exp.rate, step=lambda s, exp, key: (s, {'f': jnp.nan}), objectives=['f']
+    )
+    result = search.PBT(population_size=4, steps=1, rounds=3).run(RATE, training)
+    assert result.best is None
+    assert (np.asarray(result.rounds.parents) == np.arange(4)).all()
+
+
+def test_pbt_with_two_objectives_keeps_both_ends_of_the_front():
+    training = search.Training(
+        init=lambda exp, key: 0,
+        step=lambda s, exp, key: (s, {'f': exp.rate, 'g': 1 - exp.rate, 'same': 1.0}),
+        objectives=['f', 'g'],
+    )
+    result = search.PBT(population_size=8, steps=1, rounds=5, fraction=0.25).run(RATE, training)
+    ends = np.asarray(result.rounds.dna.floats[..., 0])
+    assert (np.diff(ends.max(1)) >= 0).all() and (np.diff(ends.min(1)) <= 0).all()
+
+
+SCALES = pg.search_space(
+    pg.Dict(
+        linear=pg.floatv(-2.0, 6.0),
+        log=pg.floatv(1e-4, 1.0, scale='log'),
+        rlog=pg.floatv(0.5, 0.999, scale='rlog'),
+        count=pg.intv(2, 400),
+        kind=pg.oneof(['a', 'b', pg.Dict(depth=pg.intv(0, 9))]),
+    )
+)
+
+
+def test_explore_multiplies_values_on_every_scale():
+    number = 400
+    before = SCALES.random(jax.random.key(0), (number,))
+    after = jax.jit(lambda key, dna: explore(SCALES, key, dna, resample=0.0))(jax.random.key(1), before)
+    assert not np.asarray(SCALES.violations(after)).any()
+    columns = {d.id: d.column + (SCALES.num_choices if d.kind == 'float' else 0) for d in SCALES.decisions}
+    old, new = (np.asarray(SCALES.values(dna), np.float64) for dna in (before, after))
+    for name, low, high, mirror in (('linear', -2, 6, 0), ('log', 1e-4, 1, 0), ('rlog', 0.5, 0.999, 1.499)):
+        x, y = old[:, columns[name]], new[:, columns[name]]
+        goals = [np.clip(mirror + factor * (x - mirror), low, high) for factor in (0.8, 1.2)]
+        # A float32 position is off by 2**-24, which is up to 9.2 * 2**-24 of a value on the log scale.
+        off = np.minimum(*(np.abs(y - goal) for goal in goals))
+        assert off.max() < 20 * 2**-24 * max(abs(low), abs(high))
+        assert all((np.abs(y - goal) < 1e-4).sum() > number / 3 for goal in goals)
+    x, y = old[:, columns['count']], new[:, columns['count']]
+    goals = [np.clip(np.round(x * f), 2, 400) for f in (0.8, 1.2)]
+    far = np.abs(x - goals[0]) > 0
+    assert ((y == goals[0]) | (y == goals[1]))[far & (goals[1] != x)].all()
+    assert (y != x)[(x > 2) & (x < 400)].all()
+    kind = columns['kind']
+    assert (old[:, kind] == new[:, kind]).all()
+
+
+def test_explore_resamples_with_its_probability():
+    number = 4000
+    space = pg.search_space(pg.Dict(kind=pg.oneof(range(1000)), x=pg.floatv(0.5, 1.0)))
+    before = space.random(jax.random.key(0), (number,))
+    after = explore(space, jax.random.key(1), before, resample=0.25)
+    drawn = (np.asarray(after.choices) != np.asarray(before.choices)).mean()
+    assert abs(drawn - 0.25 * 0.999) < 5 * (0.25 * 0.75 / number) ** 0.5
+
+
+# What a member shows depends on every key it got: 24 bits, which float32 holds exactly.
+traced = search.Training(
+    init=lambda exp, key: jax.random.bits(key),
+    step=lambda s, exp, key: (s ^ jax.random.bits(key), {'bits': (s ^ jax.random.bits(key)) >> 8}),
+    objectives=['bits'],
+)
+
+
+def test_successive_halving_keeps_the_best_and_trains_them_as_if_alone():
+    halving = search.SuccessiveHalving(population_size=9, min_steps=2, max_steps=20, eta=3)
+    space = pg.search_space(RATE)
+    assert halving.rungs() == [(9, 2), (3, 6), (1, 18)]
+    result = jax.jit(halving.compile(space, traced))(jax.random.key(0))
+    assert result.steps == 9 * 2 + 3 * 4 + 1 * 12
+    for rung, after in zip(result.rungs, result.rungs[1:], strict=False):
+        order = np.argsort(-np.asarray(rung.fitness[:, 0]), kind='stable')
+        assert np.asarray(rung.members)[order[: len(after.members)]].tolist() == after.members.tolist()
+    full = search.SuccessiveHalving(population_size=9, min_steps=18, max_steps=18)
+    alone = jax.jit(full.compile(space, traced))(jax.random.key(0))
+    member = int(result.rungs[-1].members[0])
+    assert result.best.id == member
+    assert int(result.best.state) == int(alone.states[member])
+    assert result.best.value == space.decode(jax.tree.map(lambda x: np.asarray(x[member]), alone.rungs[0].dna))
+
+
+def test_successive_halving_never_keeps_what_failed_while_others_did_not():
+    result = search.SuccessiveHalving(population_size=16, min_steps=1, max_steps=4, eta=2).run(RATE, tagged)
+    first = result.rungs[0]
+    tags = np.asarray(first.metrics['f'])
+    assert np.isnan(tags).any() and result.best.metrics['f'] == np.nanmin(tags)
+
+
+def test_hyperband_s_brackets_are_those_of_the_paper():
+    assert search.Hyperband(max_steps=81, eta=3).brackets() == [
+        [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
+        [(34, 3), (11, 9), (3, 27), (1, 81)],
+        [(15, 9), (5, 27), (1, 81)],
+        [(8, 27), (2, 81)],
+        [(5, 81)],
+    ]
+
+
+def test_hyperband_returns_the_best_of_its_brackets():
+    result = search.Hyperband(max_steps=4, eta=2).run(RATE, road)
+    assert [len(b.rungs) for b in result.brackets] == [3, 2, 1]
+    assert result.best.fitness == max(b.best.fitness for b in result.brackets)
+    assert result.steps == sum(b.steps for b in result.brackets)
+
+
+def asha_twin(asha, fitness_at, ticks):
+    """Algorithm 2 in plain Python, workers in lockstep: (trial, rung) of each worker, and promotions, tick by tick."""
+    milestones, n = asha.milestones(), asha.max_trials
+    rungs = [{} for _ in milestones]  # trial -> fitness
+    promoted = [set() for _ in milestones]
+    done, started = [0] * n, asha.workers
+    jobs = [(t, 0) for t in range(asha.workers)]
+
+    def take():
+        nonlocal started
+        for k in reversed(range(len(milestones) - 1)):
+            order = sorted(rungs[k], key=lambda t: (-rungs[k][t], t))
+            for t in order[: len(order) // asha.eta]:
+                if t not in promoted[k] and math.isfinite(rungs[k][t]):
+                    promoted[k].add(t)
+                    return t, k + 1
+        if started == n:
+            return -1, 0
+        started += 1
+        return started - 1, 0
+
+    for _ in range(ticks):
+        free = []
+        for w, (t, k) in enumerate(jobs):
+            if t >= 0:
+                done[t] += asha.min_steps
+            if t < 0 or done[t] >= milestones[k]:
+                free.append(w)
+                if t >= 0:
+                    rungs[k][t] = fitness_at(t, done[t])
+        for w in free:
+            jobs[w] = take()
+        yield jobs[:], [sorted(p) for p in promoted], done[:]
+
+
+def test_asha_is_algorithm_2():
+    asha = search.ASHA(workers=3, max_trials=20, min_steps=2, max_steps=18, eta=3)
+    rng = np.random.default_rng(0)
+    table = jnp.asarray(rng.integers(0, 9, (64, 30)).astype(np.float32)).at[::7].set(jnp.nan)  # ties and failures
+    space = pg.search_space(pg.Dict(row=pg.floatv(0.0, 63.999)))
+    training = search.Training(
+        init=lambda exp, key: 0,
+        step=lambda s, exp, key: (s + 1, {'f': table[exp.row.astype(int), s + 1]}),
+        objectives=['f'],
+    )
+    tick = jax.jit(lambda state: asha.tick(space, training, state))
+    state = asha.init(space, training, jax.random.key(0))
+    rows = [int(space.decode(jax.tree.map(lambda x, i=i: np.asarray(x[i]), state.dna)).row) for i in range(20)]
+    host = np.nan_to_num(np.asarray(table), nan=-np.inf)
+    for jobs, promoted, done in asha_twin(asha, lambda t, steps: host[rows[t], steps], 40):
+        state = tick(state)
+        assert list(zip(state.trial.tolist(), state.rung.tolist(), strict=True)) == jobs
+        assert [np.flatnonzero(p).tolist() for p in np.asarray(state.promoted)] == promoted
+        assert state.done.tolist() == done
+    assert max(done) == 18 and (-1, 0) in jobs  # members reached the top, and workers ran out of work
+
+
+def test_asha_with_one_rung_is_random_search():
+    result = search.ASHA(workers=2, max_trials=6, min_steps=3, max_steps=3, ticks=4).run(RATE, road)
+    assert result.state.done.tolist() == [3] * 6
+    assert result.best.fitness == (float(result.state.fitness.max()),)
+
+
+def test_asha_where_everything_fails():
+    failing = search.Training(init=lambda exp, key: 0, step=lambda s, exp, key: (s, {'f': jnp.inf}), objectives=['f'])
+    result = search.ASHA(workers=2, max_trials=4, max_steps=3, ticks=6).run(RATE, failing)
+    assert result.best is None and not np.asarray(result.state.promoted).any()
+
+
+METHODS = {
+    'pbt': search.PBT(population_size=4, steps=1, rounds=2),
+    'halving': search.SuccessiveHalving(population_size=4, max_steps=2, eta=2),
+    'asha': search.ASHA(workers=2, max_trials=4, max_steps=3, ticks=2),
+}
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_runs_are_pure_compiled_values(name):
+    method = METHODS[name]
+    loop = method.compile(RATE, road)
+    text = str(jax.make_jaxpr(loop)(jax.random.key(0)))
+    assert 'callback' not in text
+    assert eval(repr(method), vars(search)) == method
+    first, again = (jax.tree.leaves(jax.jit(loop)(jax.random.key(1))) for _ in range(2))
+    arrays = [(a, b) for a, b in zip(first, again, strict=True) if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key)]
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in arrays)
+
+
+@pytest.mark.parametrize('name', [*METHODS, 'hyperband'])
+def test_structural_decisions_are_refused_with_the_reason(name):
+    method = {**METHODS, 'hyperband': search.Hyperband(max_steps=2)}[name]
+    with pytest.raises(pg.SpaceError, match='one program, which cannot decide its own structure: units'):
+        method.run(pg.Dict(units=pg.oneof([16, 32])), road)
+
+
+@pytest.mark.parametrize(
+    ('method', 'words'),
+    [
+        (search.PBT(population_size=1), 'PBT.population_size = 1 is out of range'),
+        (search.PBT(steps=0), 'PBT.steps = 0'),
+        (search.SuccessiveHalving(eta=1), 'SuccessiveHalving.eta = 1'),
+        (search.SuccessiveHalving(min_steps=3, max_steps=2), 'max_steps = 2 is out of range: at least min_steps 3'),
+        (search.Hyperband(max_steps=0), 'Hyperband.max_steps = 0'),
+        (search.ASHA(workers=5, max_trials=4), 'max_trials = 4 is out of range: at least workers 5'),
+    ],
+)
+def test_settings_out_of_range(method, words):
+    with pytest.raises(pg.ControllerError, match=words):
+        method.run(RATE, road)
+
+
+def test_a_step_that_returns_something_else():
+    training = search.Training(init=lambda exp, key: 0, step=lambda s, exp, key: s, objectives=['f'])
+    with pytest.raises(pg.FitnessError, match=r'must return \(state, metrics\)'):
+        search.PBT(population_size=2).run(RATE, training)
