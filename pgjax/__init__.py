@@ -141,10 +141,10 @@ from pgjax.symbolic import (
 
 if TYPE_CHECKING:
     from pgjax import search
-    from pgjax.search import maximize, minimize
+    from pgjax.search import maximize, minimize, sample
 
 # What most programs do not need at once is imported when it is first used.
-_LAZY = {'maximize': 'search', 'minimize': 'search'}
+_LAZY = {'maximize': 'search', 'minimize': 'search', 'sample': 'search'}
 _LAZY_ROOMS = ('search',)
 
 
@@ -274,6 +274,7 @@ __all__ = [
     'register_codec',
     'register_function',
     'resolve',
+    'sample',
     'save',
     'search',
     'search_space',

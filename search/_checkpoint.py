@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from pgjax._errors import StudyMismatchError
 from pgjax.io import to_host
 from pgjax.search import _document
 from pgjax.search._history import History
+from pgjax.search._notes import Notes, NotesFile
 from pgjax.search._store import StudyStore
 
 
@@ -54,36 +56,87 @@ def _about(leaf: Any) -> str:
     return 'nothing' if leaf is None else f'{leaf.dtype}{list(leaf.shape)}'
 
 
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """How far a study has come: all that a checkpoint keeps of it.
+
+    Attributes:
+      state: of the controller, as of the start of the generation under way.
+      history: every trial told so far.
+      notes: on trials.
+      generation: the number of generations told to the controller.
+      first: the id of the first trial of the generation under way.
+    """
+
+    state: Any
+    history: History
+    notes: Notes
+    generation: int
+    first: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """What the last checkpoint holds.
+
+    Attributes:
+      step: its number; 0 where there is none. Steps count the saves.
+      trials: the number of trials in it.
+      notes: the bytes of notes that belong to it.
+    """
+
+    step: int = 0
+    trials: int = 0
+    notes: int = 0
+
+
 class Writer:
     """Writes checkpoints behind the search: at most one at a time, on a thread of its own.
 
     States and histories never change, so nothing is copied and nothing waits.
+
+    Attributes:
+      saved: the last checkpoint that is on disk.
     """
 
-    def __init__(self, store: StudyStore, saved: int):
+    def __init__(self, store: StudyStore, saved: Saved):
+        self.saved = saved
         self._store = store
-        self._saved = saved  # trials in the last checkpoint
         self._thread = concurrent.futures.ThreadPoolExecutor(1, 'pgjax-checkpoint')
-        self._pending: concurrent.futures.Future[None] | None = None
+        self._pending: concurrent.futures.Future[Saved] | None = None
 
-    def save(self, generation: int, state: Any, history: History, asked: int) -> None:
+    def save(self, snapshot: Snapshot, attributes: Mapping[str, Any] | None = None) -> None:
         """Begins to write a checkpoint, after the one before is done.
+
+        Args:
+          snapshot: what to write; its trials and notes after those of the last checkpoint.
+          attributes: more JSON to store with it.
 
         Raises:
           StudyWriteError: the one before could not be written.
         """
         self.wait()
-        first, self._saved = self._saved, len(history)
-        arrays = to_host(state_arrays(state))  # a later step may donate the buffers
-        attributes = {'trials': len(history), 'asked': asked, 'environment': _document.environment()}
-        rows = history.since(first)
-        self._pending = self._thread.submit(self._store.save, generation, arrays, rows, attributes, first=first)
+        arrays = to_host(state_arrays(snapshot.state))  # a later step may donate the buffers
+        about = {
+            'trials': len(snapshot.history),
+            'generation': snapshot.generation,
+            'first': snapshot.first,
+            'environment': _document.environment(),
+            **(attributes or {}),
+        }
+        self._pending = self._thread.submit(self._write, self.saved, arrays, snapshot, about)
+
+    def _write(self, saved: Saved, arrays: Mapping[str, Any], snapshot: Snapshot, about: dict[str, Any]) -> Saved:
+        notes = NotesFile(self._store.path).append(saved.notes, snapshot.notes.since(saved.trials))
+        rows = snapshot.history.since(saved.trials)
+        self._store.save(saved.step + 1, arrays, rows, {**about, 'notes': notes}, first=saved.trials)
+        return Saved(saved.step + 1, len(snapshot.history), notes)
 
     def wait(self) -> None:
         """Returns when the last checkpoint is on disk."""
         if self._pending is not None:
             pending, self._pending = self._pending, None
-            pending.result()
+            self.saved = pending.result()
 
     def close(self) -> None:
         """Waits, and ends the thread."""

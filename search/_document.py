@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -30,7 +32,7 @@ def make(*, template: Any, controller: Any, objectives: Any, seed: int, tile: in
         'tile': tile,
         'batch': batch,
     }
-    return {**document, 'fingerprint': fingerprint(document), 'packages': packages()}
+    return {**document, 'fingerprint': fingerprint(document), 'packages': dict(packages())}
 
 
 def parse(document: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +53,8 @@ def fingerprint(document: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def packages() -> dict[str, str]:
+@functools.cache
+def packages() -> Mapping[str, str]:
     """The versions of what the numbers depend on."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ class TrialStatus(enum.IntEnum):
     """How a trial ended."""
 
     COMPLETE = 1
-    FAILED = 2  # an objective was NaN or infinite
+    FAILED = 2  # an objective was NaN or infinite, or the evaluator raised, hung or died
+    SKIPPED = 3  # given up by the user's loop
 
 
-_METRIC = 'metric/'
+METRIC = 'metric/'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,21 +29,27 @@ class History:
     """T trials in the order of their ids.
 
     Attributes:
-      chunks: columns by name, one mapping for each time that trials were added; the properties join them.
+      chunks: columns by name, for some trials each; the properties join them. Small ones are merged, as in a
+        binary counter: T appends copy each trial O(log T) times and leave O(log T) chunks.
     """
 
     chunks: tuple[Mapping[str, np.ndarray], ...] = ()
 
     def __len__(self) -> int:
+        return self._length
+
+    @functools.cached_property
+    def _length(self) -> int:
         return sum(len(chunk['trial']) for chunk in self.chunks)
 
     @functools.cached_property
+    def _joined(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @property
     def columns(self) -> dict[str, np.ndarray]:
         """Every column over all trials, metrics under 'metric/NAME'."""
-        if not self.chunks:
-            return {}
-        names = self.chunks[0].keys()
-        return {name: np.concatenate([chunk[name] for chunk in self.chunks]) for name in names}
+        return {name: self._column(name) for name in column_names(self.chunks)}
 
     @property
     def trial(self) -> np.ndarray:
@@ -76,24 +83,53 @@ class History:
 
     @property
     def seconds(self) -> np.ndarray:
-        """float32[T], wall time of the trial's generation divided by its trials; not part of what is reproducible."""
+        """float32[T], wall time of each trial (in a compiled program its share); not part of what is reproducible."""
         return self._column('seconds')
 
     @property
     def metrics(self) -> dict[str, np.ndarray]:
         """float32[T] by metric name, as the evaluator returned them."""
-        return {n.removeprefix(_METRIC): c for n, c in self.columns.items() if n.startswith(_METRIC)}
+        return {n.removeprefix(METRIC): c for n, c in self.columns.items() if n.startswith(METRIC)}
 
     def _column(self, name: str) -> np.ndarray:
-        return self.columns[name] if self.chunks else _EMPTY[name]
+        if not self.chunks:
+            return _EMPTY[name]
+        if name not in self._joined:
+            self._joined[name] = np.concatenate([column_of(chunk, name) for chunk in self.chunks])
+        return self._joined[name]
 
     def append(self, rows: Mapping[str, np.ndarray]) -> History:
         """The history with more trials; this one stays as it is."""
-        return History((*self.chunks, rows))
+        chunks = list(self.chunks)
+        while chunks and len(chunks[-1]['trial']) <= len(rows['trial']):
+            rows = join_rows([chunks.pop(), rows])
+        return History((*chunks, rows))
 
     def since(self, first: int) -> dict[str, np.ndarray]:
-        """The columns of the trials from `first` on."""
-        return {name: column[first:] for name, column in self.columns.items()}
+        """The columns of the trials from the `first` on, in time that does not grow with those before."""
+        parts: list[Mapping[str, np.ndarray]] = []
+        start = len(self)
+        for chunk in reversed(self.chunks):
+            if start <= first and parts:
+                break
+            start -= len(chunk['trial'])
+            parts.insert(0, {name: column[max(0, first - start) :] for name, column in chunk.items()})
+        return join_rows(parts)
+
+
+def column_names(parts: Sequence[Mapping[str, np.ndarray]]) -> list[str]:
+    """The names of all columns; some parts may lack some metrics."""
+    return list(dict.fromkeys(name for part in parts for name in part))
+
+
+def column_of(part: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """A column, NaN where none of these trials has the metric."""
+    return part[name] if name in part else np.full(len(part['trial']), np.nan, np.float32)
+
+
+def join_rows(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The trials of some parts in one."""
+    return {name: np.concatenate([column_of(part, name) for part in parts]) for name in column_names(parts)}
 
 
 _EMPTY: dict[str, np.ndarray] = {
@@ -116,31 +152,34 @@ def rows_of(
     parents: Any,
     metrics: Mapping[str, np.ndarray],
     fitness: np.ndarray,
-    seconds: float,
+    seconds: float | np.ndarray,
+    status: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """One generation as history columns.
+    """Some trials of one generation as history columns.
 
     Args:
-      first: the id of its first trial.
+      first: the id of the first of them.
       generation: its number.
       dna: n points on the host.
       parents: int32[n, K], or None.
       metrics: float[n] by name.
       fitness: float32[n, M].
-      seconds: wall time of the generation.
+      seconds: wall time of each, or one for all.
+      status: int[n], values of `TrialStatus`; by default as `fitness` says.
     """
     number = len(fitness)
-    failed = np.isneginf(fitness).any(-1)
+    if status is None:
+        status = np.where(np.isneginf(fitness).any(-1), TrialStatus.FAILED, TrialStatus.COMPLETE)
     return {
         'trial': np.arange(first, first + number, dtype=np.int64),
         'generation': np.full(number, generation, np.int32),
         'choices': np.asarray(dna.choices, np.int32),
         'floats': np.asarray(dna.floats, np.float32),
-        'parents': np.full((number, 1), -1, np.int32) if parents is None else np.asarray(parents, np.int32)[:number],
+        'parents': np.full((number, 1), -1, np.int32) if parents is None else np.asarray(parents, np.int32),
         'fitness': np.asarray(fitness, np.float32),
-        'status': np.where(failed, TrialStatus.FAILED, TrialStatus.COMPLETE).astype(np.int8),
-        'seconds': np.full(number, seconds / max(number, 1), np.float32),
-        **{_METRIC + name: np.asarray(values, np.float32) for name, values in metrics.items()},
+        'status': status.astype(np.int8),
+        'seconds': np.full(number, seconds, np.float32),
+        **{METRIC + name: np.asarray(values, np.float32) for name, values in metrics.items()},
     }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pgjax.search._study import Study
 
 LOG_SECONDS = 5.0  # between lines where there is no terminal
+LIVE_SECONDS = 0.1  # between changes of the table in a terminal
 
 
 class Progress:
@@ -33,6 +34,7 @@ class Progress:
         self._began = 0.0
         self._logged = 0.0
         self._first = 0
+        self._shown = 0
         self._last = 0
 
     def __enter__(self) -> Self:
@@ -57,34 +59,34 @@ class Progress:
         """A run of some generations begins."""
         self._began = time.perf_counter()
         self._logged = self._began - LOG_SECONDS
-        self._first = len(study.history)
+        self._first = self._shown = len(study.history)
         self._last = study.generation + generations
 
     def update(self, study: Study, compiles: int) -> None:
         """A generation is done."""
-        if not self._enabled:
+        now = time.perf_counter()
+        every = LOG_SECONDS if self._live is None else LIVE_SECONDS
+        if not self._enabled or (now - self._logged < every and study.generation != self._last):
             return
+        self._logged = now
         row = self._row(study, compiles)
+        self._shown = len(study.history)
         if self._live is not None:
             self._live.update(self._table(row))
-            return
-        now = time.perf_counter()
-        if now - self._logged >= LOG_SECONDS or study.generation == self._last:
-            self._logged = now
+        else:
             assert self._console is not None
             self._console.print('  '.join(f'{name} {value}' for name, value in row), highlight=False, soft_wrap=True)
 
     def _row(self, study: Study, compiles: int) -> list[tuple[str, str]]:
-        chunk = study.history.chunks[-1]
         name = study.objectives[0].metric
-        last = chunk[f'metric/{name}']
+        last = study.history.since(self._shown)[f'metric/{name}']
         finite = last[np.isfinite(last)]
         best = study.best
         seconds = time.perf_counter() - self._began
         return [
             ('generation', f'{study.generation}/{self._last}'),
-            (f'best {name}', 'none' if best is None else f'{best.metrics[name]:.4f}'),
-            (f'mean {name}', f'{finite.mean():.4f}' if len(finite) else 'none'),
+            (f'best {name}', 'none' if best is None else f'{best.metrics[name]:.4g}'),
+            (f'mean {name}', f'{finite.mean():.4g}' if len(finite) else 'none'),
             ('failed', str(int(len(last) - len(finite)))),
             ('compiles', str(compiles)),
             ('trials/s', f'{(len(study.history) - self._first) / max(seconds, 1e-9):.1f}'),

@@ -103,16 +103,41 @@ def merge_columns(
         raise StudyMismatchError(f'{path}: the columns of `rows` have different lengths: {sorted(lengths)}.')
     if head.segments and lengths == {0}:
         return head.columns, arrays, 0
-    if head.segments and columns != head.columns:
+    if head.segments and (wider := widened(head.columns, columns)) is not None:
+        return wider, arrays, lengths.pop()
+    if head.segments:
         names = sorted(n for n in {**columns, **head.columns} if columns.get(n) != head.columns.get(n))
         raise StudyMismatchError(
             f'{path}: column {show(names[0])} is {show(columns.get(names[0]))}, and the stored history has '
-            f'{show(head.columns.get(names[0]))} there; every save must have the same columns.'
+            f'{show(head.columns.get(names[0]))} there; every save must have the same columns (metrics may be absent).'
         )
     return columns, arrays, lengths.pop()
 
 
+def widened(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any] | None:
+    """All columns of both, or None where they differ in more than which metrics there are."""
+    both = {**old, **new}
+    fits = all(old.get(name, about) == new.get(name, about) for name, about in both.items())
+    optional = all(name in old and name in new for name in both if not _may_be_absent(name, both[name]))
+    return both if fits and optional else None
+
+
+def _may_be_absent(name: str, about: Any) -> bool:
+    """A metric of numbers: a trial may be without it, and NaN says so."""
+    return name.startswith('metric/') and list(about) == ['float32', []]
+
+
 def concatenate(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    if any(describe(part) != describe(parts[0]) for part in parts):
-        raise StudyCorruptError('The history is damaged: its segments have different columns.')
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    """The rows of some segments in one, NaN where a segment lacks a metric."""
+    columns: dict[str, Any] = describe(parts[0])
+    for part in parts:
+        wider = widened(columns, describe(part))
+        if wider is None:
+            raise StudyCorruptError('The history is damaged: its segments have different columns.')
+        columns = wider
+
+    def column(part: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+        length = len(next(iter(part.values())))
+        return part[name] if name in part else np.full(length, np.nan, np.float32)
+
+    return {name: np.concatenate([column(part, name) for part in parts]) for name in columns}

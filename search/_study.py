@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
-from pgjax._errors import ControllerError, FitnessError, TrialStateError, show
-from pgjax.search import _checkpoint, _document
+from pgjax._errors import ControllerError, TrialStateError, show
+from pgjax.search import _checkpoint, _document, _loop, _tell
 from pgjax.search._controller import Controller
-from pgjax.search._evaluation import ASK, INIT, Batch, Clock, Evaluate, Evaluator, resolve_batch, trial_key
+from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
 from pgjax.search._history import History, best_row, front_rows, rows_of
-from pgjax.search._objective import Objective, as_objectives, check_metrics, to_fitness
+from pgjax.search._notes import Notes, NotesFile
+from pgjax.search._objective import Objective, as_objectives
+from pgjax.search._outcome import Outcome
 from pgjax.search._progress import Progress
 from pgjax.search._signals import stop_requests
 from pgjax.search._store import StudyStore
@@ -39,7 +42,8 @@ class Study:
       path: the directory, or None.
       state: the controller's state.
       history: every trial so far.
-      generation: the number of generations so far.
+      notes: by trial id, what is known besides numbers: errors with traceback, measurements, metadata, links.
+      generation: the number of generations that the controller has learned of.
 
     >>> import pgjax as pg
     >>> from pgjax import search
@@ -56,6 +60,7 @@ class Study:
     path: str | None
     state: Any
     history: History
+    notes: Notes
     generation: int
 
     def __init__(
@@ -91,16 +96,7 @@ class Study:
           StudyExistsError: `path` holds something else.
           StudyWriteError: `path` cannot be written.
         """
-        if not isinstance(controller, Controller):
-            raise ControllerError(
-                f'controller must be a search.Controller, got {type(controller).__name__} {show(controller)}.'
-            )
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < MAX_SEED:
-            raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(seed)}.')
-        if isinstance(tile, bool) or not isinstance(tile, int) or tile < 1:
-            raise ControllerError(f'tile must be a positive int, got {show(tile)}.')
-        if batch not in ('auto', 'vmap', 'map'):
-            raise ControllerError(f"batch must be 'auto', 'vmap' or 'map', got {show(batch)}.")
+        _check_settings(controller, seed, tile, batch)
         self.space = search_space(space)
         self.controller = controller
         self.objectives = as_objectives(objectives)
@@ -110,8 +106,10 @@ class Study:
         self.tile = tile
         self.batch: Literal['vmap', 'map'] = resolve_batch(batch)
         self.history = History()
+        self.notes = Notes()
         self.generation = 0
-        self._trials_asked = 0
+        self._first = 0  # the id of the first trial of the generation under way
+        self._saved = _checkpoint.Saved()
         self.state = controller.init(self.space, jax.random.fold_in(self._key, INIT), len(self.objectives))
         self._store: StudyStore | None = None
         if self.path is not None:
@@ -160,19 +158,96 @@ class Study:
 
     def _restore(self, path: str, store: StudyStore) -> None:
         checkpoint = store.load()
-        _checkpoint.warn_if_moved(path, checkpoint.attributes['environment'])
+        about = checkpoint.attributes
+        _checkpoint.warn_if_moved(path, about['environment'])
         self.state = _checkpoint.restore_state(self.state, checkpoint.state, path)
-        self.generation = checkpoint.step
-        self._trials_asked = checkpoint.attributes['asked']
+        self.generation, self._first = about['generation'], about['first']
         if len(checkpoint.rows['trial']):
             self.history = History((checkpoint.rows,))
+        self.notes = NotesFile(path).read(about['notes'])
+        self._saved = _checkpoint.Saved(checkpoint.step, len(self.history), about['notes'])
 
     def _advanced(self, **changes: Any) -> Study:
         """A study that differs in some attributes and shares the rest."""
         made = object.__new__(Study)
         made.__dict__.update(self.__dict__)
+        if 'state' in changes:
+            made.__dict__.pop('_proposed', None)
         made.__dict__.update(changes)
         return made
+
+    @functools.cached_property
+    def _proposed(self) -> tuple[DNA, Any]:
+        """The points of the generation under way, on the host, and the controller's state that remembers them."""
+        dna, asked = _ask(self.space, self.controller, self.state, self._key, self.generation)
+        return jax.tree.map(np.asarray, dna), asked
+
+    @property
+    def _rest(self) -> DNA:
+        """The points of the generation under way whose outcome is not known; the ids go on from the history."""
+        dna, _ = self._proposed
+        return dna[len(self.history) - self._first :]
+
+    def _tell(self, told: Outcome) -> Study:
+        """The study after the next `len(told)` trials; the controller learns when its generation is complete."""
+        (dna, asked), begin = self._proposed, len(self.history) - self._first
+        mine = slice(begin, begin + len(told))
+        parents = getattr(asked, 'parents', None)
+        rows = rows_of(
+            first=len(self.history),
+            generation=self.generation,
+            dna=dna[mine],
+            parents=None if parents is None else np.asarray(parents)[mine],
+            metrics=told.metrics,
+            fitness=told.fitness,
+            seconds=told.seconds,
+            status=told.status,
+        )
+        known = {'history': self.history.append(rows), 'notes': self.notes.added(told.notes)}
+        if mine.stop < len(dna):
+            return self._advanced(**known)
+        fitness = known['history'].since(self._first)['fitness']
+        return self._advanced(
+            **known,
+            state=_learn(self.space, self.controller, asked, dna, fitness),
+            generation=self.generation + 1,
+            _first=self._first + len(dna),
+        )
+
+    @property
+    def _snapshot(self) -> _checkpoint.Snapshot:
+        return _checkpoint.Snapshot(self.state, self.history, self.notes, self.generation, self._first)
+
+    def _save(self, attributes: Mapping[str, Any] | None = None) -> Study:
+        """The study with its directory brought up to date, if it has one and lags behind."""
+        if self._store is None or (self._saved.trials == len(self.history) and not attributes):
+            return self
+        with self._writer() as writer:
+            writer.save(self._snapshot, attributes)
+        return self._advanced(_saved=writer.saved)
+
+    def _is_behind(self) -> bool:
+        """Whether another process has saved later trials."""
+        return self._store is not None and self._store.steps()[-1:] > [self._saved.step]
+
+    def _reread(self) -> Study:
+        """The same study as of its last checkpoint."""
+        assert self.path is not None
+        made = self._advanced(state=self.state)
+        made._open(self.path, self.batch, create=False)
+        return made
+
+    @contextlib.contextmanager
+    def _writer(self) -> Iterator[_checkpoint.Writer]:
+        """The one writer of the study's directory."""
+        assert self._store is not None
+        with self._store.lock():
+            self._store.continue_from(self._saved.step or None)
+            writer = _checkpoint.Writer(self._store, self._saved)
+            try:
+                yield writer
+            finally:
+                writer.close()
 
     def run(
         self,
@@ -205,87 +280,31 @@ class Study:
         """
         evaluator = Evaluator(evaluate, self.objectives, tile=self.tile, batch=self.batch, mesh=self.mesh)
         display = progress if isinstance(progress, Progress) else Progress(enabled=bool(progress))
-        if self._store is None:
-            with stop_requests() as stop, display:
-                study = self._loop(evaluator, generations, display, stop, None, checkpoint_seconds)
-        else:
-            with self._store.lock(), stop_requests() as stop, display:
-                self._store.continue_from(self.generation or None)
-                writer = _checkpoint.Writer(self._store, len(self.history))
-                try:
-                    study = self._loop(evaluator, generations, display, stop, writer, checkpoint_seconds)
-                finally:
-                    writer.close()
+        writing = contextlib.nullcontext() if self._store is None else self._writer()
+        with writing as writer, stop_requests() as stop, display:
+            study = _loop.advance(self, evaluator, generations, display, stop, writer, checkpoint_seconds)
+        if writer is not None:
+            study = study._advanced(_saved=writer.saved)
         stop.end()
         return study
-
-    def _loop(
-        self,
-        evaluator: Evaluator,
-        generations: int,
-        display: Progress,
-        stop: Any,
-        writer: _checkpoint.Writer | None,
-        checkpoint_seconds: float,
-    ) -> Study:
-        study, since = self, Clock()
-        unsaved = 0.0
-        display.start(self, generations)
-        for _ in range(generations):
-            study = study._step(evaluator)
-            display.update(study, evaluator.compiles)
-            unsaved += since.lap()
-            if writer is not None and unsaved >= checkpoint_seconds:
-                writer.save(study.generation, study.state, study.history, study._trials_asked)
-                unsaved = 0.0
-            if stop.signal is not None:
-                break
-        if writer is not None and unsaved and study.generation > self.generation:
-            writer.save(study.generation, study.state, study.history, study._trials_asked)
-        return study
-
-    def _step(self, evaluator: Evaluator) -> Study:
-        """One generation."""
-        clock = Clock()
-        dna, asked = self._ask()
-        trials = np.arange(self._trials_asked, self._trials_asked + len(dna))
-        metrics = evaluator(self.space, dna, trials, self._key)
-        return self._tell(asked, dna, metrics, clock.lap())
-
-    def _ask(self) -> tuple[DNA, Any]:
-        """The next batch on the host, and the state that remembers it."""
-        dna, asked = _ask(self.space, self.controller, self.state, self._key, self.generation)
-        return jax.tree.map(np.asarray, dna), asked
-
-    def _tell(self, asked: Any, dna: DNA, metrics: Mapping[str, np.ndarray], seconds: float) -> Study:
-        fitness = to_fitness(metrics, self.objectives)
-        rows = rows_of(
-            first=self._trials_asked,
-            generation=self.generation,
-            dna=dna,
-            parents=getattr(asked, 'parents', None),
-            metrics=metrics,
-            fitness=fitness,
-            seconds=seconds,
-        )
-        return self._advanced(
-            state=_tell(self.space, self.controller, asked, dna, fitness),
-            history=self.history.append(rows),
-            generation=self.generation + 1,
-            _trials_asked=self._trials_asked + len(dna),
-        )
 
     def ask(self, number: int | None = None) -> list[Trial]:
         """The next trials, for a loop of your own; asking again gives the same ones until `tell`.
 
+        The controller proposes `batch_size` trials at once and learns of them together. How you split them into
+        asks and tells makes no difference to the study.
+
         Args:
-          number: how many, at most the controller's batch size, which is the default.
+          number: how many, at most and by default those that are left of the controller's batch.
         """
-        dna, _ = self._ask()
+        dna, first = self._rest, len(self.history)
         number = len(dna) if number is None else number
         if not 1 <= number <= len(dna):
-            raise TrialStateError(f'ask gives 1 to batch_size = {len(dna)} trials, got {show(number)}.')
-        return [Trial(self._trials_asked + i, dna[i], self.generation, self.space) for i in range(number)]
+            raise TrialStateError(
+                f'ask gives 1 to {len(dna)} trials now (batch_size = {self.controller.batch_size}), '
+                f'got {show(number)}. Tell what you have asked for, and ask again.'
+            )
+        return [Trial(first + i, dna[i], self.generation, self.space) for i in range(number)]
 
     def key_of(self, trial: Trial | int) -> jax.Array:
         """The key of a trial: what `evaluate` gets for it."""
@@ -302,38 +321,31 @@ class Study:
           TrialStateError: a trial was told already, or never asked for.
           FitnessError: a metric is missing or no number; the trials stay open.
         """
-        each = _by_trial(trials, metrics)
-        wanted = range(self._trials_asked, self._trials_asked + len(trials))
-        if sorted(t.id for t in trials) != list(wanted) or not trials:
-            raise TrialStateError(
-                f'tell got the trials {show([t.id for t in trials])}; pending are those from {self._trials_asked} on, '
-                'each once. What was told before stays.'
-            )
-        ordered = [m for _, m in sorted(zip((t.id for t in trials), each, strict=True), key=lambda pair: pair[0])]
-        checked = [check_metrics(m, self.objectives, f'trial {i}') for i, m in zip(wanted, ordered, strict=True)]
-        if any(c.keys() != checked[0].keys() for c in checked):
-            raise FitnessError('Every trial of one tell must have the same metrics.')
-        columns = {name: np.array([float(c[name]) for c in checked], np.float32) for name in sorted(checked[0])}
-        dna, asked = self._ask()
-        advanced = self._tell(asked, dna[: len(trials)], columns, 0.0)
-        if self._store is not None:
-            with self._store.lock():
-                self._store.continue_from(self.generation or None)
-                writer = _checkpoint.Writer(self._store, len(self.history))
-                writer.save(advanced.generation, advanced.state, advanced.history, advanced._trials_asked)
-                writer.close()
-        return advanced
+        told = _tell.outcome_of(
+            trials, metrics, len(self.history), self._first + len(self._proposed[0]), self.objectives
+        )
+        return self._tell(told)._save()
 
     @property
     def best(self) -> Trial | None:
         """The trial of highest fitness (in the first objective), the earliest of equals; None before any succeeded."""
         row = best_row(self.history.fitness)
-        return None if row is None else trial_at(self.space, self.history, row)
+        return None if row is None else self.trial(row)
 
     @property
     def front(self) -> list[Trial]:
         """The trials that no other beats in every objective, in order of their ids."""
-        return [trial_at(self.space, self.history, row) for row in front_rows(self.history.fitness)]
+        return [self.trial(row) for row in front_rows(self.history.fitness)]
+
+    def trial(self, number: int) -> Trial:
+        """The trial of an id, with its note.
+
+        Raises:
+          TrialStateError: it is not known.
+        """
+        if not 0 <= number < len(self.history):
+            raise TrialStateError(f'There is no trial {show(number)} in a history of {len(self.history)} trials.')
+        return trial_at(self.space, self.history, number, self.notes)
 
     def report(self, path: str | os.PathLike[str]) -> str:
         """Writes one self-contained HTML page: history, best experiment, table of trials. Returns its path."""
@@ -349,17 +361,17 @@ class Study:
         )
 
 
-def _by_trial(trials: Sequence[Trial], metrics: Any) -> list[Mapping[str, Any]]:
-    if isinstance(metrics, Mapping):
-        lengths = {name: np.shape(column)[:1] for name, column in metrics.items()}
-        if any(length != (len(trials),) for length in lengths.values()):
-            raise FitnessError(
-                f'Each metric needs one value for each of the {len(trials)} trials, got {show(lengths)}.'
-            )
-        return [{name: np.asarray(column)[i] for name, column in metrics.items()} for i in range(len(trials))]
-    if len(metrics) != len(trials):
-        raise FitnessError(f'There are {len(trials)} trials and metrics of {len(metrics)}.')
-    return list(metrics)
+def _check_settings(controller: Any, seed: Any, tile: Any, batch: Any) -> None:
+    if not isinstance(controller, Controller):
+        raise ControllerError(
+            f'controller must be a search.Controller, got {type(controller).__name__} {show(controller)}.'
+        )
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < MAX_SEED:
+        raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(seed)}.')
+    if isinstance(tile, bool) or not isinstance(tile, int) or tile < 1:
+        raise ControllerError(f'tile must be a positive int, got {show(tile)}.')
+    if batch not in ('auto', 'vmap', 'map'):
+        raise ControllerError(f"batch must be 'auto', 'vmap' or 'map', got {show(batch)}.")
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -368,5 +380,5 @@ def _ask(space: Space, controller: Controller, state: Any, key: jax.Array, gener
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _tell(space: Space, controller: Controller, state: Any, dna: DNA, fitness: Any) -> Any:
+def _learn(space: Space, controller: Controller, state: Any, dna: DNA, fitness: Any) -> Any:
     return controller.tell(space, state, dna, fitness)

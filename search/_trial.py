@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from pgjax.search._history import History
+from pgjax.search._history import History, TrialStatus
+from pgjax.search._notes import Note
 from pgjax.space import DNA, Space
 
 
@@ -22,6 +24,8 @@ class Trial:
       generation: when it was asked for.
       metrics: what the evaluator returned, empty before.
       fitness: float32[M], maximized; empty before evaluation.
+      status: how it ended, None before.
+      note: what else is known of it: 'error', 'traceback', 'measurements', 'metadata', 'links'.
     """
 
     id: int
@@ -30,6 +34,8 @@ class Trial:
     space: Space
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     fitness: tuple[float, ...] = ()
+    status: TrialStatus | None = None
+    note: Note = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def value(self) -> Any:
@@ -41,13 +47,16 @@ class Trial:
         return f'Trial(id={self.id}, {metrics or "pending"}, value={self.value!r})'
 
 
-def trial_at(space: Space, history: History, row: int) -> Trial:
+def trial_at(space: Space, history: History, row: int, notes: Mapping[int, Note] | None = None) -> Trial:
     """The trial in a row of a history."""
+    number = int(history.trial[row])
     return Trial(
-        id=int(history.trial[row]),
+        id=number,
         dna=DNA(np.array(history.dna.choices[row]), np.array(history.dna.floats[row])),
         generation=int(history.generation[row]),
         space=space,
         metrics={name: float(column[row]) for name, column in history.metrics.items()},
         fitness=tuple(float(f) for f in history.fitness[row]),
+        status=TrialStatus(int(history.status[row])),
+        note=(notes or {}).get(number, {}),
     )

@@ -1,0 +1,81 @@
+"""The loop of `Study.run`: generations, checkpoints now and then, and an end in good order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import jax
+import numpy as np
+
+from pgjax._errors import StudyWriteError
+from pgjax.search._checkpoint import Writer
+from pgjax.search._evaluation import Clock, Evaluator
+from pgjax.search._outcome import Outcome, of_arrays
+from pgjax.search._progress import Progress
+from pgjax.search._signals import StopRequest
+from pgjax.space import DNA, Space
+
+if TYPE_CHECKING:
+    from pgjax.search._study import Study
+
+
+class Workers(Protocol):
+    """Whoever finds out what becomes of trials, elsewhere than in compiled programs."""
+
+    def outcome(
+        self, space: Space, dna: DNA, trials: np.ndarray, key: jax.Array, stop: StopRequest
+    ) -> Outcome:  # of the first of them, if it was asked to stop
+        ...
+
+    def check(self) -> None:
+        """Raises EvaluatorError where too many trials in a row have failed."""
+        ...
+
+
+def advance(
+    study: Study,
+    evaluator: Evaluator | Workers,
+    generations: int,
+    display: Progress,
+    stop: StopRequest,
+    writer: Writer | None,
+    checkpoint_seconds: float,
+) -> Study:
+    """The study some generations later, or where it was asked to stop. What is done is saved, also on an error."""
+    since, unsaved = Clock(), 0.0
+    saved = len(study.history)
+    display.start(study, generations)
+    try:
+        for _ in range(generations):
+            study = _step(study, evaluator, stop)
+            display.update(study, evaluator.compiles if isinstance(evaluator, Evaluator) else 0)
+            unsaved += since.lap()
+            if writer is not None and unsaved >= checkpoint_seconds:
+                writer.save(study._snapshot)
+                saved, unsaved = len(study.history), 0.0
+            if not isinstance(evaluator, Evaluator):
+                evaluator.check()
+            if stop.signal is not None:
+                break
+    except StudyWriteError:
+        raise
+    except Exception:
+        if writer is not None and saved < len(study.history):
+            writer.save(study._snapshot)
+        raise
+    if writer is not None and saved < len(study.history):
+        writer.save(study._snapshot)
+    return study
+
+
+def _step(study: Study, evaluator: Evaluator | Workers, stop: StopRequest) -> Study:
+    """One generation, or what is left of one."""
+    clock = Clock()
+    dna = study._rest
+    trials = np.arange(len(study.history), len(study.history) + len(dna))
+    if isinstance(evaluator, Evaluator):
+        metrics = evaluator(study.space, dna, trials, study._key)
+        told = of_arrays(metrics, study.objectives, clock.lap() / len(dna))
+    else:
+        told = evaluator.outcome(study.space, dna, trials, study._key, stop)
+    return study._tell(told) if len(told) else study

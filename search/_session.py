@@ -1,0 +1,310 @@
+"""A study that several loops work on at once: who evaluates which trial, and what has been told so far.
+
+Threads of one process share a `Session`; processes share a directory through `Pending`. Either way the
+controller learns of a generation as a whole and in the order of the trials' ids, so the study does not depend
+on who evaluated what, nor on how many they were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import threading
+import time
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pgjax._errors import StudyLockedError, StudyMismatchError, TrialStateError, show
+from pgjax.search import _measurement
+from pgjax.search._measurement import Measurement
+from pgjax.search._outcome import Told, of_trials
+from pgjax.search._pending import Pending
+from pgjax.search._trial import Trial
+
+if TYPE_CHECKING:
+    from pgjax.search._study import Study
+
+POLL_SECONDS = 0.05  # between looks at what other processes have done
+LOCK_SECONDS = 60.0  # to wait for another process that is saving
+
+
+@dataclasses.dataclass
+class Claim:
+    """Who works on a trial: the threads of one worker."""
+
+    worker: Hashable
+    threads: set[threading.Thread]
+
+
+class Session:
+    """The mutable side of a study: safe to use from many threads, and across processes if it has a directory."""
+
+    def __init__(self, study: Study, checkpoint_seconds: float):
+        self._study = study
+        self._changed = threading.Condition(threading.RLock())
+        self._claims: dict[int, Claim] = {}
+        self._results: dict[int, Told] = {}  # not in the study, or not in its directory
+        self._open: dict[int, Trial] = {}  # trials of the generation under way without a result, in order
+        self._measured: dict[int, list[Measurement]] = {}
+        self._order = 0
+        self._pending = None if study.path is None else Pending(study.path)
+        self._checkpoint_seconds = checkpoint_seconds
+        self._committed = self._looked = time.monotonic()
+        self.objectives = study.objectives
+        self.epoch = 0  # counts the calls of `end`
+        self.metadata: dict[str, Any] = {}
+        self._recalled = False  # whether the measurements in the notes are in `_measured`
+        with self._changed:
+            self._begin_generation()
+            self._look_around()
+
+    @property
+    def study(self) -> Study:
+        """The study with every result up to the first trial that is still open."""
+        with self._changed:
+            self._flush()
+            return self._study
+
+    # --- trials
+
+    def claim(self, worker: Hashable, limit: float, epoch: int) -> Trial | None:
+        """A trial for a worker: the one it has, or else the first that nobody has; waits while all are taken.
+
+        Args:
+          worker: whose claim it is.
+          limit: the number of trials of the whole study.
+          epoch: of the loop that asks.
+
+        Returns:
+          None when the study has as many trials as wanted, or `end` was called.
+
+        Raises:
+          TrialStateError: the calling thread itself has all the trials that could be waited for.
+        """
+        with self._changed:
+            while True:
+                self._look_around()
+                if self.epoch != epoch:
+                    return None
+                for number in itertools.takewhile(lambda i: i < limit, self._open):
+                    if self._take(number, worker):
+                        return self._open[number]
+                    if number not in self._open:  # somebody else was quicker, and the study has gone on
+                        break
+                else:
+                    wanted = [i for i in self._open if i < limit]
+                    if not wanted:
+                        self.commit()
+                        return None
+                    self._refuse_waiting_for_oneself(wanted)
+                    self._changed.wait(POLL_SECONDS)
+
+    def _take(self, number: int, worker: Hashable) -> bool:
+        """Whether the trial is the worker's, or could be made so."""
+        me = threading.current_thread()
+        claim = self._claims.get(number)
+        if claim is None:
+            if worker in (c.worker for c in self._claims.values()) or not self._claim_on_disk(number):
+                return False
+            self._claims[number] = Claim(worker, {me})
+            return True
+        if claim.worker == worker:
+            claim.threads.add(me)
+            return True
+        return False
+
+    def _claim_on_disk(self, number: int) -> bool:
+        """Claims a trial before other processes do; not if it turns out to be done."""
+        if self._pending is None or self._pending.is_claimed(number):
+            return True
+        if not self._pending.claim(number):
+            return False
+        self._look_around(at_once=True)
+        if number in self._open:
+            return True
+        self._pending.give_back(number)
+        return False
+
+    def _refuse_waiting_for_oneself(self, wanted: list[int]) -> None:
+        me = threading.current_thread()
+        mine = [number for number in wanted if number in self._claims and me in self._claims[number].threads]
+        if mine == wanted:
+            raise TrialStateError(
+                f'This thread has all open trials {show(mine)} of the generation, for other groups, and would wait for '
+                f'itself. Finish one, or give the controller a batch_size above {self._study.controller.batch_size}.'
+            )
+
+    def give_back(self, number: int, worker: Hashable, thread: threading.Thread) -> None:
+        """Lets others have a trial that a worker's thread does not finish."""
+        with self._changed:
+            claim = self._claims.get(number)
+            if claim is not None and claim.worker == worker:
+                claim.threads.discard(thread)
+                if not claim.threads:
+                    self._drop_claim(number)
+
+    def _drop_claim(self, number: int) -> None:
+        self._claims.pop(number, None)
+        if self._pending is not None:
+            self._pending.give_back(number)
+        self._changed.notify_all()
+
+    def complete(self, number: int, told: Told) -> None:
+        """Takes a result; the first one counts.
+
+        Raises:
+          TrialStateError: the trial has one already, or is not this process's to complete.
+          StudyWriteError: it cannot be kept; the trial stays open.
+        """
+        with self._changed:
+            if self._pending is not None and number in self._open:
+                self._look_around(at_once=not self._pending.is_claimed(number))
+            if number not in self._open or (self._pending and not self._pending.claim(number)):
+                state = 'has a result already' if number < self._next_id() else 'was never asked for'
+                state = 'is evaluated by another process' if number in self._open else state
+                raise TrialStateError(
+                    f'Trial {number} {state}; open are {show(list(self._open))}. The first result stays. '
+                    'Workers of one group share trials: use `with feedback.ignore_race_condition()` there.'
+                )
+            if self._pending is not None:
+                self._pending.publish(number, told)
+            self._close(number, told)
+            if time.monotonic() - self._committed >= self._checkpoint_seconds:
+                self.commit()
+
+    def end(self) -> None:
+        """Ends all loops of this process over the study."""
+        with self._changed:
+            self.epoch += 1
+            self._changed.notify_all()
+
+    # --- measurements
+
+    def measured(self, number: int) -> list[Measurement]:
+        """What was measured of a trial so far."""
+        return list(self._measured.get(number, ()))
+
+    def measure(self, number: int, measurement: Measurement) -> None:
+        """Adds a measurement, with the next number in the order of all."""
+        with self._changed:
+            self._recall()
+            made = dataclasses.replace(measurement, order=self._order)
+            self._order += 1
+            self._measured.setdefault(number, []).append(made)
+
+    def parents_of(self, number: int) -> list[int]:
+        """The trials that an open trial was made from."""
+        with self._changed:
+            self._recall()
+            dna, asked = self._study._proposed
+            row = number - self._study._first
+            if not 0 <= row < len(dna) or not hasattr(asked, 'parents'):
+                return []
+            return [int(p) for p in np.asarray(asked.parents)[row] if p >= 0]
+
+    def curves(self) -> tuple[Mapping[int, list[Measurement]], int]:
+        """All measurements by trial, and the id below which every trial is known to the controller."""
+        with self._changed:
+            self._recall()
+            return {i: list(curve) for i, curve in self._measured.items()}, self._study._first
+
+    def _recall(self) -> None:
+        """Reads the measurements of earlier trials, when they are first needed."""
+        if self._recalled:
+            return
+        self._recalled = True
+        for number, note in self._study.notes.items():
+            self._remember(number, note)
+
+    def _remember(self, number: int, note: Mapping[str, Any]) -> None:
+        if number not in self._measured and (curve := _measurement.from_note(note)):
+            self._measured[number] = curve
+            self._order = max(self._order, *(m.order + 1 for m in curve))
+
+    # --- what is known
+
+    def _next_id(self) -> int:
+        """One above the ids of the generation under way."""
+        return self._study._first + len(self._study._proposed[0])
+
+    def _begin_generation(self) -> None:
+        """Opens the trials of the generation under way that have no result."""
+        self._open = {t.id: t for t in self._study.ask() if t.id not in self._results}
+        self._claims = {i: claim for i, claim in self._claims.items() if i in self._open}
+
+    def _close(self, number: int, told: Told) -> None:
+        """Notes a result; the controller learns when no trial of the generation is open."""
+        self._results[number] = told
+        self._remember(number, told.note)
+        if 'measurements' not in told.note:
+            self._measured.pop(number, None)  # nobody will ask for it
+        self._open.pop(number)
+        self._claims.pop(number, None)
+        if not self._open:
+            self._flush()
+            if self._pending is not None:
+                self.commit()
+            self._begin_generation()
+        self._changed.notify_all()
+
+    def _flush(self) -> None:
+        """Tells the study the results up to the first open trial."""
+        first = len(self._study.history)
+        number = first
+        while number in self._results:
+            number += 1
+        if number > first:
+            told = [self._results[i] for i in range(first, number)]
+            self._study = self._study._tell(of_trials(first, told, self._study.objectives))
+        if self._pending is None:
+            self._results = {i: told for i, told in self._results.items() if i >= number}
+
+    # --- other threads and processes
+
+    def _look_around(self, at_once: bool = False) -> None:
+        """Gives back the trials of threads that have ended, and takes in what other processes have done."""
+        for number, claim in list(self._claims.items()):
+            if not any(thread.is_alive() for thread in claim.threads):
+                self._drop_claim(number)
+        now = time.monotonic()
+        if self._pending is None or (not at_once and now - self._looked < POLL_SECONDS):
+            return
+        self._looked = now
+        if self._study._is_behind():
+            self._reload()
+        while found := self._pending.results(self._open):
+            for number, told in found.items():
+                if number in self._open:  # a commit in between may have gone on to another generation
+                    self._close(number, told)
+
+    def commit(self) -> None:
+        """Brings the directory up to date, if there is one. Who comes second takes over what the first saved."""
+        self._flush()
+        if self._pending is None:
+            return
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                self._study = self._study._save()
+                break
+            except StudyLockedError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(POLL_SECONDS / 10)
+            except StudyMismatchError:  # another process was first: go on from what it saved
+                self._reload()
+        self._committed = time.monotonic()
+        saved = self._study._saved.trials
+        self._results = {i: told for i, told in self._results.items() if i >= saved}
+        self._pending.forget(saved)
+
+    def _reload(self) -> None:
+        """Goes on from the last checkpoint of another process, with the results that it does not hold."""
+        self._study = self._study._reread()
+        self._recalled = False
+        if self._pending is not None:
+            self._pending.forget(self._study._saved.trials)
+        self._flush()
+        self._begin_generation()
