@@ -11,18 +11,19 @@ import numpy as np
 
 from pgjax.io import write_atomic
 from pgjax.search._history import TrialStatus, front_rows
-from pgjax.search._report_data import NONE, Column, best_so_far, changes, columns_of, importances, lineage, order_of
-from pgjax.search._report_decisions import MOST_AXES, svg_importance, svg_parallel
-from pgjax.search._report_plots import svg_front, svg_history
 from pgjax.search._report_style import SCRIPT, STYLE
-from pgjax.search._report_svg import number, safe
 from pgjax.search._report_tables import code, folded, left_out, note, numbers, section, table
+from pgjax.view._svg import number, safe
+from pgjax.view._svg_decisions import MOST_AXES, svg_importance, svg_parallel
+from pgjax.view._svg_trials import svg_front, svg_history, svg_timeline
+from pgjax.view._trials import NONE, Column, best_so_far, changes, columns_of, importances, lineage, order_of
 
 if TYPE_CHECKING:
     from pgjax.search._study import Study
 
 MOST_ROWS = 200  # trials in the table; the best are kept
 MOST_ANCESTORS = 30
+MOST_FAILURES = 50
 
 
 def write_report(study: Study, path: str | os.PathLike[str]) -> str:
@@ -67,6 +68,9 @@ def _sections(study: Study) -> Iterator[tuple[str, Sequence[str]]]:
             yield 'Pareto front', list(_fronts(study))
         yield 'Best experiment', list(_best(study, columns))
         yield 'Decisions', list(_decisions(study, columns))
+        yield 'Time', [_timeline(study)]
+        if (study.history.status != TrialStatus.COMPLETE).any():
+            yield 'Failures', list(_failures(study, columns))
         yield 'Trials', [_trials(study, columns)]
     yield 'Set-up', [folded('Template', code(study.space.template)), folded('Controller', code(study.controller))]
 
@@ -100,6 +104,31 @@ def _size(size: int | float) -> str:
 def _history(study: Study) -> str:
     history, name = study.history, study.objectives[0].metric
     return svg_history(history.trial, history.metrics[name], best_so_far(study), history.generation, name)
+
+
+def _timeline(study: Study) -> str:
+    history, name = study.history, study.objectives[0].metric
+    return svg_timeline(history.seconds, history.metrics[name], best_so_far(study), name)
+
+
+def _failures(study: Study, columns: Sequence[Column]) -> Iterator[str]:
+    """Which trials did not complete, and why; the latest first."""
+    history = study.history
+    rows = np.flatnonzero(history.status != TrialStatus.COMPLETE)[::-1]
+    shown = []
+    for row in rows[:MOST_FAILURES]:
+        trial = int(history.trial[row])
+        why = study.notes.get(trial, {}).get('error', '') or _not_finite(study, int(row))
+        decided = ', '.join(f'{c.name} {c.at(int(row))}' for c in columns if c.used[row])
+        shown.append((str(trial), TrialStatus(int(history.status[row])).name.lower(), why, decided))
+    yield table(('trial', 'status', 'why', 'decisions'), shown, words=(1, 2, 3))
+    yield left_out(len(shown), len(rows), 'failures')
+
+
+def _not_finite(study: Study, row: int) -> str:
+    metrics = study.history.metrics
+    found = [(o.metric, float(metrics[o.metric][row])) for o in study.objectives]
+    return ', '.join(f'{name} is {number(value)}' for name, value in found if not np.isfinite(value))
 
 
 def _fronts(study: Study) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pgjax.search._report_svg import safe
 from pgjax.symbolic import format_
+from pgjax.view._svg import safe
 
 _MOST_CODE = 20_000  # characters of an experiment
 

@@ -72,7 +72,7 @@ def test_the_page_shows_the_study(tmp_path, study):
 
 def test_the_page_explains_the_best(tmp_path, study):
     text, page = report(tmp_path, study)
-    decisions = text[text.index('id="decisions"') : text.index('id="trials"')]
+    decisions = text[text.index('id="decisions"') : text.index('id="time"')]
     assert decisions.count(' %</text>') == len(study.space.decisions) == 4
     shares = {
         name: float(share) for name, share in re.findall(r'<title>([^<]*)</title>.*?([0-9]+) %</text>', decisions)
@@ -83,6 +83,14 @@ def test_the_page_explains_the_best(tmp_path, study):
     while (row := int(study.history.parents[row].max())) >= 0:
         ancestors += 1
     assert ancestors == 0 or f'Its lineage: {ancestors} ancestors' in page.text
+
+
+def test_the_page_says_what_failed_and_why(tmp_path, study):
+    text, _ = report(tmp_path, study)
+    failures = text[text.index('id="failures"') : text.index('id="trials"')]
+    failed = study.history.trial[study.history.status == search.TrialStatus.FAILED]
+    assert failures.count('y is NaN') == len(failed) == failures.count('<tr>') - 1 > 0
+    assert all(f'<td>{trial}</td>' in failures for trial in failed)
 
 
 def test_the_page_asks_for_nothing_outside(tmp_path, study):
@@ -126,7 +134,7 @@ def test_two_objectives_show_their_front(tmp_path):
 
 
 def test_best_so_far_never_gets_worse(study):
-    from pgjax.search._report_data import best_so_far
+    from pgjax.view._trials import best_so_far
 
     best = best_so_far(study)
     assert best[-1] == study.best.metrics['y']

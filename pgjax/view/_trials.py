@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
-from pgjax.search._report_svg import clip, number
-from pgjax.space import Decision
-
-if TYPE_CHECKING:
-    from pgjax.search._study import Study
+from pgjax.space import Decision, Space
+from pgjax.view._svg import clip, number
 
 NONE = '-'  # where there is no value
 BINS = 8  # of a number, to tell what it explains
 FEWEST = 20  # trials that succeeded, below which importances would be noise
 _MOST_LABEL = 40
+
+
+class Searched(Protocol):
+    """What plots need of a study."""
+
+    @property
+    def space(self) -> Space:
+        """What was searched."""
+        ...
+
+    @property
+    def history(self) -> Any:
+        """Arrays over trials: trial, generation, dna, parents, fitness [T, M], metrics by name."""
+        ...
+
+    @property
+    def objectives(self) -> Sequence[Any]:
+        """Each with `metric` and `sign`."""
+        ...
+
+    @property
+    def front(self) -> Sequence[Any]:
+        """Trials, each with its `id`, that no other beats in every objective."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +84,7 @@ class Column:
         return ', '.join(shown) + more
 
 
-def columns_of(study: Study) -> list[Column]:
+def columns_of(study: Searched) -> list[Column]:
     """The decisions of all trials, in the order of the space."""
     if not len(study.history):
         return []
@@ -74,7 +95,7 @@ def columns_of(study: Study) -> list[Column]:
     ]
 
 
-def best_so_far(study: Study, objective: int = 0) -> np.ndarray:
+def best_so_far(study: Searched, objective: int = 0) -> np.ndarray:
     """float64[T], the best value of an objective so far, as the metric; NaN before there is one."""
     fitness = study.history.fitness[:, objective].astype(np.float64)
     best = np.maximum.accumulate(np.where(np.isnan(fitness), -np.inf, fitness)) * study.objectives[objective].sign

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pgjax.search._report_svg import (
+from pgjax.view._svg import (
     BOTTOM,
     HEIGHT,
     LEFT,
@@ -47,7 +47,7 @@ def svg_history(trial: np.ndarray, values: np.ndarray, best: np.ndarray, generat
     x = count_scale(float(trial[0]), float(trial[-1]), LEFT, WIDTH - RIGHT)
     y = scale_of(values, HEIGHT - BOTTOM, TOP, include=best)
     records = np.flatnonzero(np.isfinite(best) & (np.diff(best, prepend=np.nan) != 0))
-    chosen = thinned(np.flatnonzero(finite), records, MOST_DOTS)
+    chosen = thinned(np.flatnonzero(finite), MOST_DOTS, records)
     outside = (values < y.low) | (values > y.high)
     content = _generation_ticks(trial, generation, x) + _failed_marks(trial[~finite], x)
     content += ''.join(
@@ -59,6 +59,35 @@ def svg_history(trial: np.ndarray, values: np.ndarray, best: np.ndarray, generat
     keys += [('off', 'beyond the scale')] if outside[finite].any() else []
     keys += [('fail', 'failed')] if not finite.all() else []
     return frame(x, y, 'trial', name, keys, content)
+
+
+def svg_timeline(seconds: np.ndarray, values: np.ndarray, best: np.ndarray, name: str) -> str:
+    """The best so far over the time spent on trials, with a dot where each trial ended.
+
+    Args:
+      seconds: float[T], spent on each trial, in order.
+      values: float[T], the metric.
+      best: float[T], the best so far; NaN before there is one.
+      name: of the metric.
+
+    Returns:
+      An SVG element; a paragraph where nothing succeeded, and nothing where no time was measured.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        return NOTHING
+    ends = np.cumsum(np.nan_to_num(seconds.astype(np.float64)))
+    if not ends[-1] > 0:
+        return ''
+    x = Scale(0.0, float(ends[-1]) * 1.01, LEFT, WIDTH - RIGHT)
+    y = scale_of(values, HEIGHT - BOTTOM, TOP, include=best)
+    shown = thinned(np.flatnonzero(finite), _MOST_MARKS)
+    content = ''.join(
+        dot(px, py, 'dot', 2, f'{number(values[row])} after {number(ends[row])} s')
+        for row, px, py in zip(shown, x(ends[shown]), y(values[shown]), strict=True)
+    )
+    content += f'<path class="line" d="{_steps(x(ends), y(best), np.isfinite(best))}"/>'
+    return frame(x, y, 'seconds spent on trials', name, [('dot', 'trial'), ('line', 'best so far')], content)
 
 
 def svg_front(points: np.ndarray, front: Sequence[int], trial: np.ndarray, names: Sequence[str], joined: bool) -> str:
@@ -80,8 +109,8 @@ def svg_front(points: np.ndarray, front: Sequence[int], trial: np.ndarray, names
     rows = np.asarray(front, int)
     x = scale_of(points[finite, 0], LEFT, WIDTH - RIGHT, include=points[rows, 0])
     y = scale_of(points[finite, 1], HEIGHT - BOTTOM, TOP, include=points[rows, 1])
-    content = ''.join(_pair(points, trial, row, x, y, 'dot', 2.5) for row in thinned(np.flatnonzero(finite), rows[:0]))
-    shown = thinned(rows, rows[:0], _MOST_MARKS)
+    content = ''.join(_pair(points, trial, row, x, y, 'dot', 2.5) for row in thinned(np.flatnonzero(finite), MOST_DOTS))
+    shown = thinned(rows, _MOST_MARKS)
     if joined and len(shown) > 1:
         ordered = shown[np.argsort(points[shown, 0], kind='stable')]
         corners = zip(x(points[ordered, 0]), y(points[ordered, 1]), strict=True)
@@ -90,15 +119,17 @@ def svg_front(points: np.ndarray, front: Sequence[int], trial: np.ndarray, names
     return frame(x, y, names[0], names[1], [('dot', 'trial'), ('front', 'Pareto front')], content)
 
 
-def thinned(rows: np.ndarray, always: np.ndarray, most: int = MOST_DOTS) -> np.ndarray:
+def thinned(rows: np.ndarray, most: int, always: np.ndarray | None = None) -> np.ndarray:
     """At most about `most` of `rows`, evenly spread and the same each time, and those of `always` among them.
 
-    >>> thinned(np.arange(10), np.array([1]), 3).tolist()
+    >>> thinned(np.arange(10), 3, np.array([1])).tolist()
     [0, 1, 4, 9]
     """
     if len(rows) <= most:
         return rows
     even = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    if always is None:
+        return even
     if len(always) > most:
         always = always[np.linspace(0, len(always) - 1, most).astype(int)]
     return np.union1d(even, always)
@@ -126,7 +157,7 @@ def _failed_marks(trial: np.ndarray, x: Scale) -> str:
     """A stroke on the axis for each failed trial."""
     if not len(trial):
         return ''
-    places = dict.fromkeys(f'{px:.1f}' for px in x(thinned(trial, trial[:0], _MOST_MARKS)))
+    places = dict.fromkeys(f'{px:.1f}' for px in x(thinned(trial, _MOST_MARKS)))
     return f'<path class="fail" d="{"".join(f"M{px},{HEIGHT - BOTTOM - 7}v7" for px in places)}"/>'
 
 

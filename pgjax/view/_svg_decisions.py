@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pgjax.search._report_data import Column, ranks_of
-from pgjax.search._report_plots import thinned
-from pgjax.search._report_svg import NOTHING, Scale, clip, number, safe, svg, text
+from pgjax.view._svg import NOTHING, Scale, clip, number, safe, svg, text
+from pgjax.view._svg_trials import thinned
+from pgjax.view._trials import Column, ranks_of
 
 MOST_AXES = 14
 MOST_LINES = 400
@@ -36,7 +36,7 @@ def svg_parallel(columns: Sequence[Column], fitness: np.ndarray, values: np.ndar
         return NOTHING
     rows = rows[np.argsort(fitness[rows], kind='stable')]  # the best are drawn last, on top
     shades = dict(zip(rows.tolist(), (ranks_of(fitness[rows]) * (SHADES - 1)).round().astype(int), strict=True))
-    drawn = thinned(np.arange(len(rows)), np.arange(len(rows))[-MOST_LINES // 4 :], MOST_LINES * 3 // 4)
+    drawn = thinned(np.arange(len(rows)), MOST_LINES * 3 // 4, np.arange(len(rows))[-MOST_LINES // 4 :])
     chosen = rows[drawn]
     places = np.linspace(_LEFT, _LEFT + _WIDTH, len(columns) + 1)
     room = _WIDTH / len(columns)

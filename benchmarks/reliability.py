@@ -1,0 +1,171 @@
+"""Kills and damages studies, and counts what is lost: nothing may be lost silently.
+
+usage: python benchmarks/reliability.py kills [--number 100]
+       python benchmarks/reliability.py damage [--every 1]
+
+`kills` sends SIGKILL to running studies at random moments, a third of them within saves, going on after each. A
+study must always load without a warning, lose no more than the generation that was announced last and the one that
+was being saved meanwhile, and end bit-identical to one that nobody killed. `damage` flips one bit of every byte of a
+small study, cuts every file at every length, empties and deletes it: loading must refuse, or warn and fall back, or
+give the very same study.
+"""
+
+import argparse
+import collections
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import pgjax as pg
+from pgjax import search
+
+SPACE = pg.Dict(width=pg.oneof([3, 5]), scale=pg.floatv(1e-3, 1.0, scale='log'), mix=pg.floatv(0.0, 1.0))
+CONTROLLERS = {
+    'random': search.Random(batch_size=8),
+    'regularized': search.RegularizedEvolution(population_size=24, tournament_size=4, batch_size=16),
+}
+
+
+def evaluate(exp, key):
+    x = jax.random.normal(key, (7, exp.width)) * exp.scale
+    return {'score': jax.nn.logsumexp(jnp.tanh(x @ jnp.ones((exp.width, 33)) + exp.mix))}
+
+
+def study_at(path, controller):
+    return search.Study(SPACE, CONTROLLERS[controller], objectives=['score'], seed=7, path=path, tile=8, batch='vmap')
+
+
+def digest(study):
+    """SHA-256 of all that is reproducible: the history but for wall time, and the controller's state."""
+    columns = study.history.columns
+    parts = [columns[name] for name in sorted(columns) if name != 'seconds']
+    parts += [np.asarray(leaf) for leaf in jax.tree.leaves(study.state)]
+    return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+
+class Announced(search.Progress):
+    """Says after each generation, just before it is saved, how many there are."""
+
+    def __init__(self):
+        super().__init__(enabled=False)
+
+    def update(self, study, compiles):
+        print(study.generation, flush=True)
+
+
+def child(path, controller):
+    study_at(path, controller).run(evaluate, 100_000, progress=Announced(), checkpoint_seconds=0.0)
+
+
+def kills(number):
+    """Kills `number` runs, spread over the controllers."""
+    cache = tempfile.mkdtemp()
+    environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+    for name in CONTROLLERS:
+        folder = tempfile.mkdtemp()
+        path, generator, saved, began = os.path.join(folder, 'study'), random.Random(name), 0, time.perf_counter()
+        for kill in range(number // len(CONTROLLERS)):
+            announced = killed(path, name, generator, kill % 3 == 0, environment)
+            with warnings.catch_warnings():
+                warnings.simplefilter('error')
+                reached = search.Study.load(path).generation
+            saved = max(saved, announced - 2)
+            assert reached >= saved, f'{path}: generation {saved} was saved and {reached} is there'
+            saved = reached
+        straight = study_at(None, name).run(evaluate, saved, progress=False)
+        assert digest(search.Study.load(path)) == digest(straight), f'{path} differs from a run that nobody killed'
+        seconds = time.perf_counter() - began
+        print(
+            f'{name}: {kill + 1} kills over {saved} generations, nothing lost, same bytes; {seconds:.0f} s', flush=True
+        )
+        shutil.rmtree(folder)
+    shutil.rmtree(cache)
+
+
+def killed(path, controller, generator, within_save, environment):
+    """The last generation that a run announced before it was killed."""
+    command = [sys.executable, __file__, 'child', path, controller]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    announced = int(process.stdout.readline() or 0)
+    if within_save:  # the announcement comes just before a save
+        time.sleep(generator.random() * 0.004)
+    else:
+        time.sleep(generator.random() * 0.4)
+    process.kill()
+    return max([announced, *map(int, process.communicate()[0].split())])
+
+
+def damage(every):
+    """Damages a small study in every way and at every place, or at one of `every` places."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    study = study_at(folder / 'study', 'random')
+    for _ in range(2):
+        study = study.run(evaluate, 1, progress=False)
+    truth, earlier = digest(study), digest(study_at(None, 'random').run(evaluate, 1, progress=False))
+    found, began = collections.Counter(), time.perf_counter()
+    for file in sorted(p for p in (folder / 'study').rglob('*') if p.is_file()):
+        content = file.read_bytes()
+        for position in range(0, len(content), every):
+            flipped = content[position] ^ 1 << position % 8
+            written = content[:position] + bytes([flipped]) + content[position + 1 :]
+            found['flip', answer(folder, file, written, truth, earlier)] += 1
+            found['cut', answer(folder, file, content[:position], truth, earlier)] += 1
+        found['zero', answer(folder, file, bytes(len(content)), truth, earlier)] += 1
+        found['delete', answer(folder, file, None, truth, earlier)] += 1
+        file.write_bytes(content)
+    shutil.rmtree(folder)
+    for (what, result), number in sorted(found.items()):
+        print(f'{what:7} {result:22} {number}')
+    print(f'{sum(found.values())} damages in {time.perf_counter() - began:.0f} s')
+    assert not any(result == 'SILENTLY DIFFERENT' for _, result in found)
+
+
+def answer(folder, file, content, truth, earlier):
+    """What loading says to a file with other content."""
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        try:
+            got = digest(search.Study.load(folder / 'study'))
+        except pg.PgjaxError:
+            return 'refused'
+    if got == truth:
+        return 'harmless'
+    return 'warned and fell back' if got == earlier and caught else 'SILENTLY DIFFERENT'
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    modes = parser.add_subparsers(dest='mode')
+    modes.add_parser('kills').add_argument('--number', type=int, default=100)
+    modes.add_parser('damage').add_argument('--every', type=int, default=1)
+    running = modes.add_parser('child')
+    running.add_argument('path')
+    running.add_argument('controller')
+    arguments = parser.parse_args()
+    if arguments.mode == 'child':
+        child(arguments.path, arguments.controller)
+    elif arguments.mode == 'damage':
+        damage(arguments.every)
+    else:
+        kills(getattr(arguments, 'number', 20))
+        if arguments.mode is None:
+            damage(97)
+
+
+if __name__ == '__main__':
+    main()
