@@ -10,6 +10,7 @@ from pgjax.search._evaluation import Evaluator
 from pgjax.search._feedback import Feedback
 from pgjax.search._history import History, TrialStatus
 from pgjax.search._objective import Objective, maximize, minimize
+from pgjax.search._process_executor import ProcessExecutor
 from pgjax.search._progress import Progress
 from pgjax.search._random import Random
 from pgjax.search._run import run
@@ -24,6 +25,7 @@ __all__ = [
     'Feedback',
     'History',
     'Objective',
+    'ProcessExecutor',
     'Progress',
     'Random',
     'RegularizedEvolution',

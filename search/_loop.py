@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
 from pgjax._errors import StudyWriteError
 from pgjax.search._checkpoint import Writer
 from pgjax.search._evaluation import Clock, Evaluator
-from pgjax.search._outcome import Outcome, of_arrays
+from pgjax.search._executor import ExecutorEvaluator
+from pgjax.search._outcome import of_arrays
 from pgjax.search._progress import Progress
 from pgjax.search._signals import StopRequest
-from pgjax.space import DNA, Space
 
 if TYPE_CHECKING:
     from pgjax.search._study import Study
 
 
-class Workers(Protocol):
-    """Whoever finds out what becomes of trials, elsewhere than in compiled programs."""
-
-    def outcome(
-        self, space: Space, dna: DNA, trials: np.ndarray, key: jax.Array, stop: StopRequest
-    ) -> Outcome:  # of the first of them, if it was asked to stop
-        ...
-
-    def check(self) -> None:
-        """Raises EvaluatorError where too many trials in a row have failed."""
-        ...
-
-
 def advance(
     study: Study,
-    evaluator: Evaluator | Workers,
+    evaluator: Evaluator | ExecutorEvaluator,
     generations: int,
     display: Progress,
     stop: StopRequest,
@@ -68,7 +54,7 @@ def advance(
     return study
 
 
-def _step(study: Study, evaluator: Evaluator | Workers, stop: StopRequest) -> Study:
+def _step(study: Study, evaluator: Evaluator | ExecutorEvaluator, stop: StopRequest) -> Study:
     """One generation, or what is left of one."""
     clock = Clock()
     dna = study._rest

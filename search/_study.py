@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -15,6 +15,7 @@ from pgjax._errors import ControllerError, TrialStateError, show
 from pgjax.search import _checkpoint, _document, _loop, _tell
 from pgjax.search._controller import Controller
 from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
+from pgjax.search._executor import Executor, ExecutorEvaluator
 from pgjax.search._history import History, best_row, front_rows, rows_of
 from pgjax.search._notes import Notes, NotesFile
 from pgjax.search._objective import Objective, as_objectives
@@ -254,17 +255,32 @@ class Study:
         evaluate: Evaluate,
         generations: int = 1,
         *,
+        executor: Executor | Callable[[], Executor] | None = None,
+        timeout: float | None = None,
+        retries: int = 2,
+        max_failures: int | None = 20,
         progress: bool | Progress = True,
         checkpoint_seconds: float = 30.0,
     ) -> Study:
         """Searches for some more generations.
 
+        By default `evaluate` is pure JAX and is compiled for populations. With an `executor` it is any Python,
+        called for one experiment at a time, on any number of workers; the study is the same for any number. An
+        exception, a timeout or the death of a worker fails that trial alone, and its note says why.
+
         On SIGTERM the generation is finished and saved, and the program exits with status 143; on SIGINT
         likewise, with KeyboardInterrupt.
 
         Args:
-          evaluate: `evaluate(exp, key)` returns a dict of scalar metrics; pure JAX in its floats.
+          evaluate: `evaluate(exp, key)` returns a dict of scalar metrics; pure JAX in its floats, or with an
+            executor any Python, where the key may be left out: `evaluate(exp)`.
           generations: how many; each evaluates the controller's `batch_size` points.
+          executor: threads, processes (`search.ProcessExecutor(8)`, or spawned ones), Dask, MPI, Ray; or a function
+            that makes one, which is called again when a worker's death has broken it.
+          timeout: seconds for one trial. A `search.ProcessExecutor` kills the worker; others cannot, and the
+            trial goes on unheard.
+          retries: how often a trial is tried again that took its worker with it.
+          max_failures: how many trials may fail by exceptions in a row.
           progress: shows a display in the terminal; False shows nothing.
           checkpoint_seconds: least time between checkpoints; there is always one at the end. 0 saves every
             generation.
@@ -274,14 +290,22 @@ class Study:
 
         Raises:
           FitnessError: `evaluate` does not return what the objectives need.
-          EvaluatorError: `evaluate` raised.
+          EvaluatorError: `evaluate` raised, on an executor `max_failures` times in a row; or it cannot be sent.
+          WorkerLostError: a worker died and broke its executor, which cannot be made again.
           StudyMismatchError: the directory has gone on since this study was read.
           StudyWriteError, StudyLockedError: the study cannot be kept.
         """
-        evaluator = Evaluator(evaluate, self.objectives, tile=self.tile, batch=self.batch, mesh=self.mesh)
+        if executor is None:
+            working = contextlib.nullcontext(
+                Evaluator(evaluate, self.objectives, tile=self.tile, batch=self.batch, mesh=self.mesh)
+            )
+        else:
+            working = ExecutorEvaluator(
+                evaluate, self.objectives, executor, timeout=timeout, retries=retries, max_failures=max_failures
+            )
         display = progress if isinstance(progress, Progress) else Progress(enabled=bool(progress))
         writing = contextlib.nullcontext() if self._store is None else self._writer()
-        with writing as writer, stop_requests() as stop, display:
+        with working as evaluator, writing as writer, stop_requests() as stop, display:
             study = _loop.advance(self, evaluator, generations, display, stop, writer, checkpoint_seconds)
         if writer is not None:
             study = study._advanced(_saved=writer.saved)
