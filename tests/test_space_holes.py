@@ -280,3 +280,11 @@ def test_decisions_know_their_path_in_the_decoded_object():
     space = pg.search_space({'a': pg.oneof([{'b': pg.manyof(2, [1, 2, 3])}, {'b': [pg.floatv(0.0, 1.0)]}])})
     assert [d.path for d in space.decisions] == ['a', 'a.b[0]', 'a.b[1]', 'a.b[0]']
     assert [len(d.conditions) for d in space.decisions] == [0, 1, 1, 1]
+
+
+def test_rounding_keeps_the_decision():
+    half = pg.oneof([0.25, 0.5])
+    space = pg.search_space(Model(units=round(10 * half), frozen=round(half, 1)))
+    assert [(m.units, m.frozen) for m in map(space.decode, space.iterate())] == [(2, 0.2), (5, 0.5)]
+    space = pg.search_space(Model(units=round(64 * pg.floatv(0.0, 1.0))))
+    assert space.decode(pg.DNA([], [0.3])).units == 19

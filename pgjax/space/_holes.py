@@ -28,6 +28,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     'pow': operator.pow,
     'neg': operator.neg,
     'abs': operator.abs,
+    'round': round,
 }
 
 
@@ -101,6 +102,9 @@ class Hole(Placeholder, Object):
 
     def __abs__(self) -> Any:
         return self._operate('abs', self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self._operate('round', self) if digits is None else self._operate('round', self, digits)
 
     def _format_call(self) -> tuple[str, list[tuple[str | None, Any]]]:
         """How the hole prints: as the call that builds it, without what it need not say."""
