@@ -12,11 +12,13 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+import flax.linen as linen
 import hypothesis
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import treescope
 from rich.console import Console
@@ -142,7 +144,18 @@ def test_a_value_cannot_drive_the_terminal(text):
             return text
 
     shown = terminal(Model(name=text, part=Foreign()), width=1000)
-    assert not re.search('[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]', shown)
+    assert all(map(str.isprintable, shown.split('\n')))
+
+
+@hypothesis.given(st.text())
+def test_any_text_is_shown_as_text(text):
+    class Foreign:
+        def __repr__(self):
+            return text
+
+    value = pg.Dict(a=Foreign(), b=text)
+    for shown in (terminal(value), text_of(value)):
+        assert all(map(str.isprintable, shown.split('\n')))
 
 
 # Trees and pages
@@ -205,6 +218,12 @@ def test_foreign_html_stays_out_of_pages_and_broken_parts_do_not_hide_the_rest()
     assert 'Broken' in pg.view.to_html(value) and not asked
     assert '<Broken>' in text_of(value) and "name='m'" in text_of(value)
     assert '<Broken>' in terminal(value)
+
+
+def test_foreign_values_with_parts_unfold_too():
+    text = text_of(Model(part=[linen.Dense(3), optax.EmptyState(), jax.jit(len), int]))
+    assert 'features=3,' in text and 'use_bias=True,' in text
+    assert 'EmptyState(),' in text and 'builtins.len,' in text and 'int,' in text
 
 
 def test_notebooks_get_a_tree_and_its_code():

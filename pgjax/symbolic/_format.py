@@ -129,7 +129,7 @@ def call_parts(node: Any, style: Style = Style()) -> tuple[str, str, list[tuple[
         return '[', ']', [('', part) for _, part in parts]
     if isinstance(node, tuple):
         names = getattr(node, '_fields', None)
-        if names:
+        if names is not None:
             return f'{style.name(type(node))}(', ')', [(f'{n}=', p) for n, (_, p) in zip(names, parts, strict=True)]
         return '(', ',)' if len(parts) == 1 else ')', [('', part) for _, part in parts]
     kind: Any = type(node)

@@ -24,6 +24,9 @@ _MOST_PLAIN = 5_000  # nodes of a value that is also shown as text, where script
 def to_html(value: Any, *, title: str | None = None) -> str:
     """A page that shows a value as a tree that folds and unfolds.
 
+    A class that wants another picture defines `__treescope_repr__`. PyGlove's controls (tabs, badges, tooltips) have no
+    counterpart.
+
     Args:
       value: anything: an experiment, a comparison, a container of some.
       title: of the page; the name of the value's class unless told otherwise.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import enum
-import types
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +62,11 @@ def marked_tree(value: Any, changes: Marks, path: str | None, render: Renderer) 
 
 
 def draw(value: Any, path: str | None, render: Renderer) -> Line:
-    """A part of a tree: treescope's own picture of small arrays and foreign objects, ours of all else."""
+    """A part of a tree: treescope's own picture of small arrays and of foreign objects with parts, ours of all else."""
     if call_parts(value) is not None:
         return render(value, path=path) if hasattr(type(value), '__treescope_repr__') else tree(value, path, render)
-    if _is_small(value) if is_array(value) else not _is_leaf(value):
-        with contextlib.suppress(Exception):  # a foreign __repr__ may raise anything
+    if _is_small(value) if is_array(value) else _has_parts(value):
+        with contextlib.suppress(Exception):  # a foreign __repr__ below may raise anything
             return render(value, path=path)
     return _leaf(value, path)
 
@@ -88,10 +88,12 @@ def _is_small(array: Any) -> bool:
     return not is_traced(array) and array.is_fully_addressable and not array.is_deleted()
 
 
-def _is_leaf(value: Any) -> bool:
-    functions = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-    plain = (str, bytes, int, float, complex, type(None), enum.Enum, Placeholder, np.generic, np.dtype, type)
-    return isinstance(value, plain + functions) or hasattr(value, '__wrapped__')  # what jit returns wraps a function
+def _has_parts(value: Any) -> bool:
+    """Whether treescope has more to show of a foreign object than one line."""
+    if value is None or isinstance(value, type):
+        return False
+    has_picture = dataclasses.is_dataclass(value) or hasattr(type(value), '__treescope_repr__')
+    return has_picture or not jax.tree_util.all_leaves([value])
 
 
 def _lines(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pgjax._errors import shorten
@@ -10,19 +9,18 @@ from pgjax.symbolic import format_leaf
 
 MOST_CHARACTERS = 2000  # of one leaf
 
-# Control characters, and those that reorder or hide text: a value can neither drive a terminal nor disguise itself.
-_UNSAFE = re.compile(
-    '[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]'
-)
-
 
 def safe(text: str) -> str:
-    r"""`text` with every character that could change how the rest is shown written as an escape; lines stay.
+    r"""`text` with what cannot be printed written as an escape, the way `repr` does; lines stay.
+
+    What a foreign `__repr__` returns can then neither drive a terminal nor hide or reorder what is beside it.
 
     >>> print(safe('red: \x1b[31m'))
     red: \x1b[31m
     """
-    return _UNSAFE.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
+    if all(map(str.isprintable, text.split('\n'))):
+        return text
+    return ''.join(c if c.isprintable() or c == '\n' else c.encode('unicode_escape').decode() for c in text)
 
 
 def leaf_text(value: Any) -> str:
