@@ -1,0 +1,139 @@
+"""A population as one pytree of static size: what operations take and give."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pgjax.search.multiobjective import best_first
+from pgjax.space import DNA, Space
+
+NO_TRIAL = -1  # where a trial is named and there is none
+LAST = np.iinfo(np.int32).max  # sorts behind every trial
+FIRST_MADE = np.iinfo(np.int32).min  # ids of individuals not told yet count up from here
+NUM_PARENTS = 2  # of how many parents an individual remembers the trials
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Population:
+    """A list of at most N individuals, kept in N rows: those that are there come first.
+
+    Under `vmap` over its rows it is one individual.
+
+    Attributes:
+      dna: int32[N, C] and float32[N, F], canonical points.
+      fitness: float32[N, M], maximized; -inf for failed and untold individuals.
+      trial: int32[N], what individuals are told apart by: the trial id, or a negative number while not yet told.
+      parents: int32[N, 2], the trials that each was made from; -1 for none.
+      generation: int32[N], the step at which each was made.
+      mask: bool[N], whether there is an individual in the row.
+    """
+
+    dna: DNA
+    fitness: jax.Array
+    trial: jax.Array
+    parents: jax.Array
+    generation: jax.Array
+    mask: jax.Array
+
+    def __len__(self) -> int:
+        """N, the rows; `count` says how many of them hold an individual."""
+        return self.mask.shape[0]
+
+    @property
+    def count(self) -> jax.Array:
+        """int32[], the number of individuals."""
+        return jnp.sum(self.mask, dtype=jnp.int32)
+
+    def __getitem__(self, rows: Any) -> Population:
+        """Rows by a slice or by int[n]."""
+        return jax.tree.map(lambda x: x[rows], self)
+
+    def take(self, rows: jax.Array, mask: Any = True) -> Population:
+        """The individuals of `rows`, int32[n]; only those of them for which `mask`, bool[n], is true are there.
+
+        `mask` must be true for the first rows and false for all others.
+        """
+        taken = self[rows]
+        return dataclasses.replace(taken, mask=taken.mask & mask)
+
+    def keep(self, wanted: jax.Array) -> Population:
+        """The individuals for which bool[N] is true, in their order."""
+        wanted = wanted & self.mask
+        order = jnp.argsort(~wanted, stable=True)
+        return dataclasses.replace(self[order], mask=wanted[order])
+
+    def resized(self, size: int) -> Population:
+        """The same with `size` rows: cut, or filled up with absent ones."""
+        spare = size - len(self)
+        if spare <= 0:
+            return self[:size] if spare else self
+        return jax.tree.map(lambda x: jnp.concatenate([x, jnp.zeros((spare, *x.shape[1:]), x.dtype)]), self)
+
+    @property
+    def lineage(self) -> jax.Array:
+        """int32[N, 2], what children of each individual have as parents: its trial, or its own parents if untold."""
+        told = jnp.stack([self.trial, jnp.full_like(self.trial, NO_TRIAL)], axis=-1)
+        return jnp.where(self.trial[:, None] >= 0, told, self.parents)
+
+
+def empty(space: Space, size: int, num_objectives: int = 1) -> Population:
+    """A population of nobody, with `size` rows."""
+    return Population(
+        dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
+        fitness=jnp.full((size, num_objectives), -jnp.inf),
+        trial=jnp.full(size, NO_TRIAL, jnp.int32),
+        parents=jnp.full((size, NUM_PARENTS), NO_TRIAL, jnp.int32),
+        generation=jnp.zeros(size, jnp.int32),
+        mask=jnp.zeros(size, bool),
+    )
+
+
+def told(dna: DNA, fitness: jax.Array, first: Any, generation: Any) -> Population:
+    """Individuals of n points and their fitness, float32[n, M]; their trials count up from `first`."""
+    size = fitness.shape[0]
+    return Population(
+        dna=jax.tree.map(jnp.asarray, dna),
+        fitness=fitness,
+        trial=first + jnp.arange(size, dtype=jnp.int32),
+        parents=jnp.full((size, NUM_PARENTS), NO_TRIAL, jnp.int32),
+        generation=jnp.full(size, generation, jnp.int32),
+        mask=jnp.ones(size, bool),
+    )
+
+
+def concatenate(parts: list[Population]) -> Population:
+    """The individuals of one population, then those of the next."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts)
+    ends = [sum(len(p) for p in parts[: i + 1]) for i in range(len(parts))]
+    row, counted = jnp.arange(ends[-1]), parts[0].count
+    source = row
+    for part, start in zip(parts[1:], ends, strict=False):  # row r >= counted is row r - counted of this part
+        source = jnp.where(row >= counted, jnp.minimum(row - counted + start, ends[-1] - 1), source)
+        counted = counted + part.count
+    return dataclasses.replace(joined[source], mask=row < counted)
+
+
+def ranked(population: Population, value: jax.Array | None = None) -> jax.Array:
+    """int32[N], the rows from the best to the worst; equals by trial, the earliest first, and absent ones last.
+
+    Args:
+      population: N rows.
+      value: float[N], what makes an individual good; NaN is worst. By default it is the fitness; with several
+        objectives the front, then crowding (`multiobjective.best_first`).
+    """
+    if value is None and population.fitness.shape[-1] > 1:
+        fitness = jnp.where(population.mask[:, None], population.fitness, -jnp.inf)
+        order = best_first(fitness)
+        return order[jnp.argsort(~population.mask[order], stable=True)]
+    value = population.fitness[:, 0] if value is None else value
+    worst_last = jnp.where(population.mask & ~jnp.isnan(value), -value, jnp.inf)
+    trial = jnp.where(population.mask, population.trial, LAST)
+    return jax.lax.sort((worst_last, trial, jnp.arange(len(population))), num_keys=2)[-1]

@@ -1,0 +1,22 @@
+"""Selectors: which individuals of a population go on."""
+
+from pgjax.search.evolution.selectors._count import Count
+from pgjax.search.evolution.selectors._drawn import Proportional, Random, Sample, Tournament, draw_below, winners
+from pgjax.search.evolution.selectors._ranked import Bottom, Filter, First, Last, Top
+from pgjax.search.evolution.selectors._selector import Selector
+
+__all__ = [
+    'Bottom',
+    'Count',
+    'Filter',
+    'First',
+    'Last',
+    'Proportional',
+    'Random',
+    'Sample',
+    'Selector',
+    'Top',
+    'Tournament',
+    'draw_below',
+    'winners',
+]
