@@ -1,0 +1,56 @@
+"""DNA in files: it comes back bit for bit, or not at all."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as arrays
+
+import pgjax as pg
+
+
+@st.composite
+def dnas(draw):
+    """Any DNA: NaN, negative zeros and genes out of range too."""
+    shape = tuple(draw(st.lists(st.integers(0, 3), max_size=2)))
+    choices = draw(arrays.arrays(np.int32, (*shape, draw(st.integers(0, 3)))))
+    return pg.DNA(choices, draw(arrays.arrays(np.float32, (*shape, draw(st.integers(0, 3))))))
+
+
+@given(dnas())
+def test_text_gives_back_every_bit(dna):
+    back = pg.from_json_str(pg.to_json_str(dna))
+    for ours, theirs in ((back.choices, dna.choices), (back.floats, dna.floats)):
+        assert type(ours) is type(theirs)
+        assert (ours.dtype, ours.shape, ours.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
+
+
+def test_populations_on_a_device_and_inside_other_values():
+    space = pg.search_space(pg.Dict(x=pg.oneof([1, 2]), y=pg.floatv(0.0, 1.0)))
+    dna = space.random(jax.random.key(0), (5,))
+    back = pg.from_json(pg.to_json(pg.Dict(best=dna, note='kept')))
+    assert back.best == dna and isinstance(back.best.choices, jax.Array)
+    assert space.decode(back.best) == space.decode(dna)
+    assert pg.content_hash(dna) == pg.content_hash(back.best) != pg.content_hash(dna[:4])
+
+
+@pytest.mark.parametrize(
+    ('value', 'words'),
+    [
+        (3, 'choices of a stored DNA'),
+        ({'choices': [0], 'floats': []}, r'dtype int32, got \[0\]'),
+        ({'choices': np.zeros(2, np.int64), 'floats': np.zeros(1, np.float32)}, 'dtype int32'),
+        ({'choices': np.zeros(2, np.int32), 'floats': np.zeros(1, np.float64)}, 'dtype float32'),
+        ({'choices': np.zeros((2, 1), np.int32), 'floats': np.zeros((3, 1), np.float32)}, 'leading axes'),
+        ({'choices': np.zeros(1, np.int32)}, 'choices of a stored DNA'),
+    ],
+)
+def test_what_is_no_dna_is_refused(value, words):
+    stored = {'_pgjax': 1, '_type': 'pgjax.DNA', '_value': pg.to_json(value, stamp=False)}
+    with pytest.raises(pg.DecodeError, match=words):
+        pg.from_json(stored)
+
+
+def test_a_traced_dna_has_no_stored_form():
+    with pytest.raises(pg.EncodeError, match='traced'):
+        jax.jit(pg.to_json_str)(pg.DNA([0], [0.5]))
