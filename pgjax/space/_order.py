@@ -69,7 +69,23 @@ class Order:
 
     def size(self) -> int:
         """The number of points."""
-        return self._total(self.start)
+        return self.total(self.start)
+
+    def total(self, state: State) -> int:
+        """The number of points that a state leads to."""
+        todo, made = state
+        cells = []
+        while todo is not None and (id(todo), made) not in self._totals:
+            if self._points(todo[0]) is None:
+                break
+            cells.append(todo)
+            todo = todo[1]
+        total = 1
+        if todo is not None:
+            total = self._totals.get((id(todo), made)) or self._total_of_tied(todo, made)
+        for cell in reversed(cells):
+            total = self._totals[id(cell), made] = total * (self._points(cell[0]) or 0)
+        return total
 
     def nth(self, index: int) -> Genes:
         """The genes of point `index`, 0 <= index < size."""
@@ -78,11 +94,11 @@ class Order:
         while (step := self.step(state)) is not None:
             value = step.values[0]
             if step.even:
-                number, index = divmod(index, self._total(step.follow(value)))
+                number, index = divmod(index, self.total(step.follow(value)))
                 value = step.values[number]
             else:
                 for value in step.values:
-                    total = self._total(step.follow(value))
+                    total = self.total(step.follow(value))
                     if index < total:
                         break
                     index -= total
@@ -97,12 +113,12 @@ class Order:
         while (step := self.step(state)) is not None:
             value = genes(step.gene)
             if step.even:
-                index += step.values.index(value) * self._total(step.follow(value))
+                index += step.values.index(value) * self.total(step.follow(value))
             else:
                 for other in step.values:
                     if other == value:
                         break
-                    index += self._total(step.follow(other))
+                    index += self.total(step.follow(other))
             state = step.follow(value)
         return index
 
@@ -183,7 +199,12 @@ class Order:
                 return further, after
             return self._cell(choice.branches[value], further), after
 
-        return Step(gene, self._allowed(node), follow, False)
+        group = self._layout.groups[node.many.group]
+        even = isinstance(choice.branches, Plain) and not group.sorted and not self._is_tied(node.many)
+        return Step(gene, self._allowed(node), follow, even)
+
+    def _is_tied(self, many: Many) -> bool:
+        return any(slot.column in self._layout.tied for slot in many.slots)
 
     def _allowed(self, slot: _Slot) -> Sequence[int]:
         group = self._layout.groups[slot.many.group]
@@ -198,7 +219,9 @@ class Order:
     def _next_slot(self, slot: _Slot, value: int) -> _Slot:
         group = self._layout.groups[slot.many.group]
         memory = None
-        if group.sorted:
+        if slot.slot + 1 == len(slot.many.slots):
+            pass  # nobody will ask
+        elif group.sorted:
             memory = value
         elif group.distinct:
             memory = (slot.memory or frozenset()) | {value}
@@ -217,28 +240,12 @@ class Order:
             cell = self._cells[key] = (node, rest)
         return cell
 
-    def _total(self, state: State) -> int:
-        """The number of points that a state leads to."""
-        todo, made = state
-        cells = []
-        while todo is not None and (id(todo), made) not in self._totals:
-            if self._points(todo[0]) is None:
-                break
-            cells.append(todo)
-            todo = todo[1]
-        total = 1
-        if todo is not None:
-            total = self._totals.get((id(todo), made)) or self._total_of_tied(todo, made)
-        for cell in reversed(cells):
-            total = self._totals[id(cell), made] = total * (self._points(cell[0]) or 0)
-        return total
-
     def _total_of_tied(self, todo: Todo, made: frozenset[int]) -> int:
         step = self.step((todo, made))
         total = 1
         if step is not None:
             values = step.values[:1] if step.even else step.values
-            total = sum(self._total(step.follow(v)) for v in values) * (len(step.values) if step.even else 1)
+            total = sum(self.total(step.follow(v)) for v in values) * (len(step.values) if step.even else 1)
         self._totals[id(todo), made] = total
         return total
 

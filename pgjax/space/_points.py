@@ -7,31 +7,48 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import SpaceError, show
 from pgjax.space import _dicts
 from pgjax.space._arrays import ArrayMethods
 from pgjax.space._dna import DNA
-from pgjax.space._order import Genes, Order
-from pgjax.space._plan import Decision, Number
+from pgjax.space._enumeration import Enumeration
+from pgjax.space._order import Order
+from pgjax.space._plan import Decision
 
 
 class PointMethods(ArrayMethods):
     """The part of `pg.Space` that works on the host."""
 
     @functools.cached_property
-    def _order(self) -> Order:
-        return Order(self._layout)
+    def _enumerations(self) -> dict[int | None, Enumeration]:
+        return {}
+
+    def _enumeration(self, grid: int | None) -> Enumeration:
+        """All points, or those of a grid; made once."""
+        if grid not in self._enumerations:
+            self._enumerations[grid] = Enumeration(self._layout, grid)
+        return self._enumerations[grid]
 
     @functools.cached_property
     def size(self) -> int | float:
         """The exact number of points, or `math.inf` where there are floats."""
-        return math.inf if self.num_floats else self._order.size()
+        return math.inf if self.num_floats else self._enumeration(None).order.size()
+
+    def grid_size(self, n: int) -> int:
+        """The exact number of points of `grid(n)`."""
+        return self._enumeration(n).order.size()
 
     def first(self) -> DNA:
         """The first point: every decision at its lowest value that the rules allow."""
-        return self._point(Order(self._layout, lambda node: 1).nth(0))
+        choices, floats = np.zeros(self.num_choices, np.int32), np.zeros(self.num_floats, np.float32)
+        for gene, value in Order(self._layout, lambda node: 1).nth(0).items():
+            if gene < self.num_choices:
+                choices[gene] = value
+        return DNA(choices, floats)
 
     def iterate(self) -> Iterator[DNA]:
         """Every point of a finite space, the last decision fastest.
@@ -39,16 +56,19 @@ class PointMethods(ArrayMethods):
         Raises:
           SpaceError: the space has floats, and so no end.
         """
-        return map(self._point, self._finite('iterate'))
+        return iter(self._finite('iterate'))
 
-    def nth(self, index: int) -> DNA:
+    def nth(self, index: Any, grid: int | None = None) -> DNA:
         """The point at a position of the order of `iterate`, found without enumeration.
 
         Args:
-          index: from 0 to size - 1, however large; negative ones count from the end.
+          index: from 0 to size - 1, however large; negative ones count from the end. An array of ints gives a
+            batch and is jittable: its indices are taken modulo the size, which must be below 2**31.
+          grid: positions in the order of `grid(n)` instead, which has `grid_size(n)` points.
 
         Raises:
-          SpaceError: the space has floats, or fewer points.
+          SpaceError: the space has floats and no grid is given, or there are fewer points; for arrays also, there
+            are too many, or their order is too irregular to compile.
 
         >>> import pgjax as pg
         >>> space = pg.search_space([pg.permutate(range(40))])
@@ -56,15 +76,17 @@ class PointMethods(ArrayMethods):
         >>> space.decode(dna)[0][:5], space.rank(dna) == 10**47
         ([4, 36, 8, 19, 0], True)
         """
-        order = self._finite('nth')
-        size = order.size()
+        points = self._finite('nth') if grid is None else self._enumeration(grid)
+        if isinstance(index, (np.ndarray, jax.Array)):
+            return _nth_of_array(self, jnp.asarray(index), grid)
+        size = points.order.size()
         if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not -size <= index < size:
             raise SpaceError(f'nth: the space has {show(size)} points; there is no point {show(index)}.')
-        return self._point(order.nth(int(index) % size))
+        return points.nth(int(index) % size)
 
     def rank(self, dna: DNA) -> Any:
         """The inverse of `nth`: the position of a point, as a Python int; of a batch, a list of positions."""
-        order = self._finite('rank')
+        order = self._finite('rank').order
         host = self.check(dna)
         if host.shape:
             return [self.rank(host[i]) for i in range(len(host))]
@@ -86,42 +108,13 @@ class PointMethods(ArrayMethods):
         >>> [(p.a, round(p.b, 4)) for p in map(space.decode, space.grid(3))][:3]
         [('x', 0.0001), ('x', 0.01), ('x', 1.0)]
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise SpaceError(f'grid: n must be a positive int, got {show(n)}.')
-        most = {self._gene(d): (d.arity or 1) - 1 for d in self.decisions if d.kind == 'int'}
+        return iter(self._enumeration(n))
 
-        def levels(node: Number) -> int:
-            return n if node.kind == 'float' else min(n, node.arity)
-
-        def placed(genes: Genes) -> Genes:
-            return {gene: self._grid_gene(gene, value, n, most) for gene, value in genes.items()}
-
-        return (self._point(placed(genes)) for genes in Order(self._layout, levels))
-
-    def _grid_gene(self, gene: int, place: int, n: int, most: Mapping[int, int]) -> Any:
-        position = place / (n - 1) if n > 1 else 0.5
-        if gene >= self.num_choices:
-            return position
-        return round(position * most[gene]) if most.get(gene, 0) >= n else place
-
-    def _gene(self, decision: Decision) -> int:
-        return decision.column + (self.num_choices if decision.kind == 'float' else 0)
-
-    def _finite(self, what: str) -> Order:
+    def _finite(self, what: str) -> Enumeration:
         if self.num_floats:
             name = next(d.id for d in self.decisions if d.kind == 'float')
             raise SpaceError(f'{what}: a space with floats ({name}) has no end; use space.random, or space.grid(n).')
-        return self._order
-
-    def _point(self, genes: Genes) -> DNA:
-        choices = np.zeros(self.num_choices, np.int32)
-        floats = np.zeros(self.num_floats, np.float32)
-        for gene, value in genes.items():
-            if gene < self.num_choices:
-                choices[gene] = value
-            else:
-                floats[gene - self.num_choices] = value
-        return DNA(choices, floats)
+        return self._enumeration(None)
 
     def to_dict(
         self,
@@ -200,3 +193,8 @@ class PointMethods(ArrayMethods):
           DnaError: too few or too many numbers, or one that does not fit its decision.
         """
         return self.check(_dicts.from_numbers(self._layout, numbers))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2), inline=True)
+def _nth_of_array(space: PointMethods, index: jax.Array, grid: int | None) -> DNA:
+    return space._enumeration(grid).nth_of_array(index)
