@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 import jax
 import numpy as np
@@ -15,7 +15,14 @@ from pgjax.symbolic._compare import eq, hash_
 from pgjax.symbolic._format import format_
 from pgjax.symbolic._spec import Location, format_location
 
-T = TypeVar('T')
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar('T', default=Any)  # what `pg.Dict(lr=0.1)` holds; defaults are new in Python 3.13
+else:
+    from typing import TypeVar
+
+    T = TypeVar('T')
 
 
 def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:

@@ -32,6 +32,10 @@ class Backwards(pg.Object):
     steps: int = 'many'  # error
 
 
+class Widened(Adam):
+    lr: str = 'fast'  # error
+
+
 exp = Experiment([Layer(64)], optimizer=SGD(0.1))
 
 # Construction
@@ -73,6 +77,9 @@ sgd: SGD = pg.patch(exp, {'steps': 3})  # error
 print(exp.rebind(steps=3).stepz)  # error
 exp.rebind([('steps', 3)])  # error
 
+print(pg.rebind(exp, steps=3).stepz)  # error
+print(pg.patch_on_key(exp, 'steps', value=3).stepz)  # error
+
 # Holes
 Layer(units=pg.oneof(['a', 'b']))  # error
 Layer(units=pg.oneof([8, 16.5]))  # error
@@ -83,6 +90,10 @@ Layer(units=pg.floatv(0.0, 1.0))  # error
 pg.floatv(0.0, 1.0, scale='exponential')  # error
 pg.intv('low', 10)  # error
 exp.at(lambda e: e.optimizer).set(pg.oneof([Adam(), 3]))  # error
+pg.oneof(3)  # error
+pg.materialize(exp, [0]).stepz()  # error
+next(pg.iter(exp)).stepz()  # error
+pg.random_sample(exp, jax.random.key(0), 3)[0].stepz()  # error
 
 
 # Patches

@@ -4,6 +4,7 @@ The file also runs, so that what is accepted here is also true.
 """
 
 import copy
+import fractions
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar, assert_type
 
@@ -52,6 +53,11 @@ class Wide(Experiment):
 
 class Box(pg.Object, Generic[T]):
     content: T
+
+
+class Block(pg.Object):
+    width: int = pg.inherited()
+    depth: int = pg.inferred(lambda root, path: root.depth // 2)
 
 
 # Construction, by position and by name; reading fields gives their types.
@@ -106,6 +112,22 @@ assert_type(Hello('World').greet(), str)
 assert_type(pg.rebind(Hello('World'), subject='JAX').greet(), str)
 
 
+@pg.functor
+def power(x: float, exponent: int = 2) -> float:
+    return x**exponent
+
+
+@pg.compound
+def Tower(depth: int = 2) -> Layer:
+    return Layer(2**depth)
+
+
+Fraction = pg.wrap(fractions.Fraction)
+assert power(exponent=3)(2.0) == 8.0
+assert Tower(depth=3).units == 8
+assert Fraction(1, 2).rebind(denominator=3).build() == fractions.Fraction(1, 3)
+
+
 @pg.patcher
 def valid_scale_width(exp: Experiment, scale: float = 2.0):
     return pg.lens('**.units').modify(exp, lambda units: int(units * scale))
@@ -114,6 +136,18 @@ def valid_scale_width(exp: Experiment, scale: float = 2.0):
 assert_type(valid_scale_width(scale=0.5)(exp), Experiment)
 assert_type(pg.patch(exp, [valid_scale_width(0.5), 'valid_scale_width?scale=2', {'steps': 3}]), Experiment)
 assert_type(pg.patch(exp, pg.diff(exp, exp.rebind(steps=1))), Experiment)
+assert_type(pg.patch_on_key(exp, 'units', value=8), Experiment)
+assert_type(valid_scale_width(0.5) >> {'steps': 4}, pg.Chain)
+(pg.lens('layers[*]') >> pg.lens('units')).modify(exp, lambda units: units + 1)
+pg.query(exp, where=lambda value: isinstance(value, Layer)).map(Layer.doubled)
+
+# Containers, files and pictures.
+settings = pg.Dict(lr=0.1, widths=[1, 2])
+assert settings.lr == settings['lr'] == 0.1
+assert_type(pg.List([1, 2]).rebind({0: 3}), pg.List[int])
+assert pg.from_json_str(pg.to_json_str(exp)) == exp
+assert_type(pg.view.to_html(exp), str)
+assert_type(pg.view.compare(exp, exp.rebind(steps=1)), pg.view.Comparison)
 assert_type(pg.stack([exp, exp]), Experiment)
 assert_type(pg.unstack(pg.stack([exp, exp])), list[Experiment])
 assert_type(pg.resolve(exp), Experiment)
