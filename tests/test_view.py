@@ -168,10 +168,11 @@ def test_an_unfolded_tree_is_the_code_of_the_value(tree):
 
 
 def test_a_tree_copies_paths_that_lead_to_its_parts():
-    paths = [html.unescape(path) for path in re.findall(r'data-copy="([^"]*)"', source_of(MODEL))]
-    assert {'layers[0].units', "settings['b c']", 'part[1][0]'} <= set(paths)
+    model = MODEL.rebind({'layers[1]': pg.oneof([Layer(pg.intv(1, 2)), Layer()])})
+    paths = [html.unescape(path) for path in re.findall(r'data-copy="([^"]*)"', source_of(model))]
+    assert {'layers[0].units', "settings['b c']", 'part[1][0]', 'layers[1].candidates[0].units.low'} <= set(paths)
     for path in paths:
-        pg.get(MODEL, path)
+        pg.get(model, path)
 
 
 def test_a_tree_folds_and_tells_what_fields_are_for():
@@ -291,8 +292,19 @@ def test_a_compared_tree_marks_what_changed_where_it_stands():
     assert "'new': + 7," in lines and "'lr': - 0.1," in lines
     assert '+ Layer(units=32, activation=None),' in lines
     assert 'Layer(units=16, activation=None),' in lines  # as it was, and so folded
+    nested = text_of([pg.view.compare(MODEL, CHANGED)])
+    assert 'units=8 → 9,' in nested
     back = [line.strip() for line in text_of(pg.view.compare(CHANGED, MODEL)).split('\n')]
     assert '- Layer(units=32, activation=None),' in back
+
+
+def test_a_compared_tree_shows_what_its_code_leaves_out():
+    Dense = pg.wrap(linen.Dense)
+    assert 'use_bias=False → True,' in text_of(pg.view.compare(Dense(3, use_bias=False), Dense(3)))
+    before, after = (Layer(pg.oneof([1, units])) for units in (2, 3))
+    assert '2 → 3,' in text_of(pg.view.compare(before, after))
+    nested = pg.view.compare(pg.List([Dense(3, kernel_init=(1, 2))]), pg.List([Dense(3, kernel_init=(1, 3))]))
+    assert '2 → 3,' in text_of(nested)
 
 
 def test_removed_items_stand_where_they_stood():

@@ -53,7 +53,8 @@ class Comparison:
 
     def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
         """The later value as a tree, unfolded where it differs."""
-        return marked_tree(self.after, Marks(self.diff.changes), path, subtree_renderer)
+        del path  # paths are those of the compared values
+        return marked_tree(self.after, Marks(self.diff.changes), subtree_renderer)
 
 
 def compare(before: Any, after: Any) -> Comparison:

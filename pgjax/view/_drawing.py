@@ -36,6 +36,10 @@ class Marks:
         """Whether something below `path` differs."""
         return path in self._leads
 
+    def concern(self, path: str | None) -> bool:
+        """Whether what stands at `path` differs, wholly or in part."""
+        return path in self.at or path in self._leads
+
     def removed_from(self, path: str | None) -> Sequence[tuple[int | None, Change]]:
         """What is gone from the node at `path`, each with the index that now stands there (None in a dict)."""
         gone = self._removed.get(path, []) if path is not None else []

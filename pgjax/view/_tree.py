@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -46,7 +46,7 @@ def tree(node: Any, path: str | None, render: Renderer) -> Line:
             return parts.build_one_line_tree_node(f'{opening}...{closing}', path)
         return parts.build_foldable_tree_node_from_children(
             prefix=opening,
-            children=list(_lines(node, labelled, path, render, drawing)),
+            children=_lines(node, labelled, path, render, drawing),
             suffix=closing,
             path=path,
             background_color=_colour(node),
@@ -54,11 +54,11 @@ def tree(node: Any, path: str | None, render: Renderer) -> Line:
         )
 
 
-def marked_tree(value: Any, changes: Marks, path: str | None, render: Renderer) -> Line:
+def marked_tree(value: Any, marks: Marks, render: Renderer) -> Line:
     """A value with what is different in it beside what was there; everything else is folded."""
-    with one_level(changes):
-        change = changes.at.get('')
-        return _changed(change, render) if change else draw(value, '' if path is None else path, render)
+    with one_level(marks):
+        change = marks.at.get('')
+        return _changed(change, render) if change else draw(value, '', render)
 
 
 def draw(value: Any, path: str | None, render: Renderer) -> Line:
@@ -98,45 +98,45 @@ def _has_parts(value: Any) -> bool:
 
 def _lines(
     node: Any, labelled: list[tuple[str, Any]], path: str | None, render: Renderer, drawing: Drawing
-) -> Iterator[Line]:
-    """The parts of a node, with what was removed from it where it stood."""
+) -> list[Part]:
+    """The parts of a node, each on a line of its own."""
+    items = list(_items(node, labelled, path, render, drawing))
+    return [_line(*item, is_last=index == len(items) - 1) for index, item in enumerate(items)]
+
+
+def _items(
+    node: Any, labelled: list[tuple[str, Any]], path: str | None, render: Renderer, drawing: Drawing
+) -> Iterator[tuple[str, Line, str]]:
+    """(label, picture, comment) for each part of a node, and for what was removed from it where it stood."""
     from treescope import rendering_parts as parts
 
     removed = list(drawing.marks.removed_from(path))
-    last = len(labelled) + len(removed) - 1
-    shown = 0
-    for index, (key, (label, part)) in enumerate(zip(_keys(node, labelled), labelled, strict=True)):
+    keyed = _with_keys(node, labelled, path, drawing.marks)
+    for index, (key, label, part) in enumerate(keyed):
         while removed and removed[0][0] is not None and removed[0][0] <= index:
-            yield _line('', _changed(removed.pop(0)[1], render), shown == last)
-            shown += 1
+            yield '', _changed(removed.pop(0)[1], render), ''
         drawing.left -= 1
         if drawing.left < 0:
-            more = parts.text(f'... {len(labelled) - index} more')
-            yield parts.siblings_with_annotations(parts.abbreviation_color(more))
+            more = parts.abbreviation_color(parts.text(f'... {len(keyed) - index} more'))
+            yield '', parts.build_one_line_tree_node(more), ''
             return
         here = below(path, key)
         change = drawing.marks.at.get(here) if here is not None else None
-        drawn = _changed(change, render) if change is not None else draw(part, here, render)
-        yield _line(label, drawn, shown == last, _doc(node, key))
-        shown += 1
+        yield label, draw(part, here, render) if change is None else _changed(change, render), _doc(node, key)
     for _, change in removed:
         label = f'{Path.parse(change.path).key!r}: ' if isinstance(node, dict) else ''
-        yield _line(label, _changed(change, render), shown == last)
-        shown += 1
+        yield label, _changed(change, render), ''
 
 
-def _line(label: str, drawn: Line, is_last: bool, doc: str = '') -> Line:
+def _line(label: str, drawn: Line, doc: str, is_last: bool) -> Part:
     """One part, with the comma that code has there."""
     from treescope import rendering_parts as parts
 
-    comma = (
-        parts.fold_condition(expanded=parts.text(','))
-        if is_last
-        else parts.siblings(',', parts.fold_condition(collapsed=parts.text(' ')))
-    )
-    comment = parts.comment_color(parts.text(f'  # {safe(doc)}')) if doc else parts.empty_part()
-    line = parts.siblings_with_annotations(safe(label), drawn, extra_annotations=[comment] if doc else [])
-    return parts.siblings_with_annotations(parts.build_full_line_with_annotations(line, comma))
+    when_folded = parts.fold_condition(collapsed=parts.text(' '))
+    comma = parts.fold_condition(expanded=parts.text(',')) if is_last else parts.siblings(',', when_folded)
+    comments = [parts.comment_color(parts.text(f'  # {safe(doc)}'))] if doc else []
+    line = parts.siblings_with_annotations(safe(label), drawn, comma, extra_annotations=comments)
+    return parts.build_full_line_with_annotations(line)
 
 
 def _changed(change: Change, render: Renderer) -> Line:
@@ -155,12 +155,20 @@ def _changed(change: Change, render: Renderer) -> Line:
     return parts.build_one_line_tree_node(styled('- ', change.old, _OLD))
 
 
-def _keys(node: Any, labelled: list[tuple[str, Any]]) -> list[Key | None]:
-    """The keys that lead to the parts which a call shows; None for those that no path names."""
-    if hasattr(type(node), '_format_call'):
-        fields: Mapping[str, Any] = type(node).__pg_fields__
-        return [label[:-1] if label[:-1] in fields else None for label, _ in labelled]
-    return [key for key, _ in children(node) or []]
+def _with_keys(
+    node: Any, labelled: list[tuple[str, Any]], path: str | None, marks: Marks
+) -> list[tuple[Key | None, str, Any]]:
+    """(key, label, part) of what a call shows, and of what it leaves out where that differs; None for no key."""
+    inside = children(node) or []
+    if not hasattr(type(node), '_format_call'):
+        return [(key, label, part) for (key, _), (label, part) in zip(inside, labelled, strict=True)]
+    hidden: dict[Key, Any] = dict(inside)
+    keyed: list[tuple[Key | None, str, Any]] = []
+    for label, part in labelled:
+        found: Key | None = label.removesuffix('=') or next((k for k, v in hidden.items() if v is part), None)
+        keyed.append((found if found in hidden else None, label, part))
+        hidden.pop(found, None)  # type: ignore[arg-type]
+    return keyed + [(k, f'{k}=', v) for k, v in hidden.items() if marks.concern(below(path, k))]
 
 
 def _doc(node: Any, key: Key | None) -> str:
