@@ -13,14 +13,16 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from codebases.datasets import DATASETS, Dataset, forward
 from codebases.language import Attention, FeedForward, Stack, Transformer, transformer
 from codebases.probing import tower
-from codebases.vision import Experiment, resnet
+from codebases.vision import Experiment, adamw, resnet
 
 import pgjax as pg
 
 nn = pg.wrap_module(linen)
+sgd = pg.wrap(optax.sgd)
 
 
 # Figure 2: a component, and the rule that puts it everywhere ----------------------------------------------------------
@@ -154,7 +156,14 @@ def main() -> None:
         changes = pg.diff(experiments[name], patched).changes
         print(f'  {name:8}{uri:32}{len(changes)} changes, scores {patched.scores().shape}')
 
-    print('Figure 9. A part is released, and put to use elsewhere; the whole is reproduced')
+    print('Figure 9. What is left open is searched; a part is released and used elsewhere; the whole is reproduced')
+    optimizers = [
+        adamw.rebind(learning_rate=pg.floatv(1e-3, 1e-1, scale='log')),
+        sgd(pg.floatv(1e-2, 1.0, scale='log')),
+    ]
+    first = [resnet.model.layers[0], separable.model.layers[0]]
+    tuned = pg.rebind(resnet, {'optimizer': pg.oneof(optimizers), 'model.layers[0]': pg.oneof(first), 'batch_size': 64})
+    print(f'  decisions: {", ".join(decision.id for decision in pg.search_space(tuned).decisions)}')
     with tempfile.TemporaryDirectory() as folder:
         pg.save(separable.model, f'{folder}/model.json')
         reused = tower.rebind(net=pg.load(f'{folder}/model.json'))

@@ -66,6 +66,8 @@ def test_every_figure_prints_what_it_shows():
         ('tower', 'scale_width', '1', '10'),
         ('tower', 'change_dataset', '3', '20'),
     ]
+    decisions = 'model.layers[0], optimizer, optimizer[=0/2].learning_rate, optimizer[=1/2].learning_rate'
+    assert f'decisions: {decisions}\n' in printed['9']
     assert 'Sequential in a Probe, scores (2, 10)' in printed['9'] and 'the same: True' in printed['9']
 
 

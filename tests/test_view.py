@@ -298,6 +298,15 @@ def test_a_compared_tree_marks_what_changed_where_it_stands():
     assert '- Layer(units=32, activation=None),' in back
 
 
+@hypothesis.given(trees, trees)
+def test_every_difference_is_marked_once(before, after):
+    comparison = pg.view.compare(pg.Dict(x=before), pg.Dict(x=after))
+    text = text_of(comparison)
+    kinds = [change.kind for change in comparison.diff.changes]
+    for kind, mark in (('set', ' → '), ('add', '+ '), ('remove', '- ')):
+        assert text.count(mark) == kinds.count(kind)
+
+
 def test_a_compared_tree_shows_what_its_code_leaves_out():
     Dense = pg.wrap(linen.Dense)
     assert 'use_bias=False → True,' in text_of(pg.view.compare(Dense(3, use_bias=False), Dense(3)))

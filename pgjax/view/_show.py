@@ -11,6 +11,8 @@ from pgjax.view._terminal import Terminal
 def show(value: Any, *, file: IO[str] | None = None) -> None:
     """Prints a value in colours, as wide as the terminal; without colours where there is none.
 
+    PyGlove's `pg.print(x)`, and with a query its `pg.inspect`: `show(pg.query(x, ...))`.
+
     Args:
       value: anything: an experiment, a difference, a comparison, what a query found.
       file: where to; standard output unless told otherwise.
