@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import warnings
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax._errors import StudyMismatchError
+from pgjax._errors import PgjaxError, StudyMismatchError
 from pgjax.io import to_host
 from pgjax.search import _document
 from pgjax.search._history import History
@@ -54,6 +55,13 @@ def restore_state(like: Any, arrays: Mapping[str, Any], path: str) -> Any:
 
 def _about(leaf: Any) -> str:
     return 'nothing' if leaf is None else f'{leaf.dtype}{list(leaf.shape)}'
+
+
+def document_of(store: StudyStore) -> dict[str, Any]:
+    """What the study is: as its document says, or its last checkpoint, where a crash came between the two."""
+    with contextlib.suppress(PgjaxError, LookupError):
+        return store.attributes(store.steps()[-1])['document']
+    return store.document
 
 
 @dataclasses.dataclass(frozen=True)

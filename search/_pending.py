@@ -1,52 +1,75 @@
-"""Trials of a study's directory that several processes evaluate: claimed by a kernel lock, answered by a file.
+"""Trials of a study's directory that several processes evaluate: claimed by a kernel lock, answered in a journal.
 
-    pending/000000000012.lock   held while some process evaluates trial 12; freed by the kernel when it dies
-    pending/000000000012.json   what became of trial 12, until a checkpoint holds it
+    pending/claims           byte t is locked while some process evaluates trial t; the kernel frees it when it dies
+    pending/journal-<name>   what became of trials, a line each, by one process, until a checkpoint holds them
 
-A result is published before its claim is let go, and deleted only after the checkpoint that holds it is
-committed. So whoever gets a claim and finds neither a result nor a newer checkpoint is the only one to
-evaluate that trial.
+A result is durable in the journal before its claim is let go, and a journal is deleted only after the checkpoint
+that holds its trials is committed. So whoever gets a claim, and then finds neither a result in the journals nor a
+newer checkpoint, is the only one to evaluate that trial. One sync a trial is all that this costs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
+import errno
 import os
-from collections.abc import Iterable
-from typing import Any
+import secrets
+import zlib
+from collections.abc import Mapping
 
 from pgjax._errors import PgjaxError, StudyLockedError
-from pgjax.io._files import FileLock, pack_json, read_bytes, unpack_json, write_atomic, write_error
+from pgjax.io._files import fsync_directory, pack_json, unpack_json, write_error
 from pgjax.search._history import TrialStatus
 from pgjax.search._measurement import numbers_from_json, numbers_to_json
 from pgjax.search._outcome import Told
 
-MOST = 1 << 26  # bytes of one result
+_PREFIX = 'journal-'
+_sync = getattr(os, 'fdatasync', os.fsync)  # of content and length; not of times
 
 
 class Pending:
-    """The claims of this process, and the results of all, in the directory of one study."""
+    """The claims and the journal of this process, and the journals of all, in the directory of one study.
+
+    One object a process and directory: closing another one's file would free the claims of this one.
+    """
 
     def __init__(self, study: str):
         """Raises StudyWriteError where the directory cannot be written."""
         self._folder = os.path.join(study, 'pending')
-        self._claims: dict[int, FileLock] = {}
+        self._process = os.getpid()
+        self._claims: set[int] = set()
+        self._read: dict[str, _Reader] = {}
+        self._journal: _Journal | None = None
         try:
             os.makedirs(self._folder, exist_ok=True)
+            path = os.path.join(self._folder, 'claims')
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise write_error(self._folder, error) from error
 
+    def __del__(self) -> None:
+        if getattr(self, '_descriptor', -1) >= 0 and self._process == os.getpid():
+            os.close(self._descriptor)
+
     def claim(self, trial: int) -> bool:
-        """Takes a trial, unless another process has it."""
-        if trial in self._claims:
-            return True
-        lock = FileLock(self._path(trial, 'lock'))
-        with contextlib.suppress(StudyLockedError):
-            lock.acquire()
-            self._claims[trial] = lock
-        return trial in self._claims
+        """Takes a trial, unless another process has it.
+
+        Raises:
+          StudyLockedError: this process was forked from the one that opened the study.
+          StudyWriteError: the directory cannot be written.
+        """
+        self._refuse_fork()
+        if trial not in self._claims:
+            import fcntl  # there is none on Windows, where only this is missed
+
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, trial)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    return False
+                raise write_error(self._folder, error) from error
+            self._claims.add(trial)
+        return True
 
     def is_claimed(self, trial: int) -> bool:
         """Whether this process has the trial."""
@@ -54,8 +77,11 @@ class Pending:
 
     def give_back(self, trial: int) -> None:
         """Lets another process have the trial."""
-        if lock := self._claims.pop(trial, None):
-            lock.release()
+        if trial in self._claims:
+            import fcntl
+
+            self._claims.discard(trial)
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, trial)
 
     def publish(self, trial: int, told: Told) -> None:
         """Keeps a result, durably, and lets the claim go.
@@ -63,44 +89,123 @@ class Pending:
         Raises:
           StudyWriteError: it cannot be kept; the claim stays.
         """
-        write_atomic(self._path(trial, 'json'), _seal(trial, told))
+        self._refuse_fork()
+        if self._journal is None:
+            self._journal = _Journal(self._folder)
+        self._journal.append(trial, told)
         self.give_back(trial)
 
-    def results(self, wanted: Iterable[int]) -> dict[int, Told]:
-        """The results that are there, of some trials. One that is damaged is as if it were not there."""
+    def news(self) -> dict[int, Told]:
+        """The results that were published since the last call, by anybody.
+
+        Raises:
+          StudyWriteError: the directory has vanished.
+        """
         try:
-            names = set(os.listdir(self._folder))
+            names = [name for name in os.listdir(self._folder) if name.startswith(_PREFIX)]
         except OSError as error:
             raise write_error(self._folder, error) from error
-        found = {trial: self._read(trial) for trial in wanted if f'{trial:012d}.json' in names}
-        return {trial: told for trial, told in found.items() if told is not None}
+        self._read = {name: self._read.get(name) or _Reader(os.path.join(self._folder, name)) for name in names}
+        found: dict[int, Told] = {}
+        for reader in self._read.values():
+            found.update(reader.news())
+        return found
 
     def forget(self, before: int) -> None:
-        """Deletes what there is of the trials below a number, which a checkpoint holds."""
-        for trial in [t for t in self._claims if t < before]:
-            self.give_back(trial)
-        with contextlib.suppress(OSError):  # what is left does no harm, and the next one deletes it
-            for name in os.listdir(self._folder):
-                if name[:12].isdigit() and int(name[:12]) < before:
-                    os.unlink(os.path.join(self._folder, name))
+        """Deletes the journals of ended processes, and this one's, that hold nothing but trials below a number."""
+        if self._journal is not None and self._journal.last < before:
+            self._journal.delete()
+            self._journal = None
+        for name, reader in list(self._read.items()):
+            if reader.last < before and _is_abandoned(path := os.path.join(self._folder, name)):
+                with contextlib.suppress(OSError):  # what is left does no harm, and the next one deletes it
+                    os.unlink(path)
 
-    def _path(self, trial: int, ending: str) -> str:
-        return os.path.join(self._folder, f'{trial:012d}.{ending}')
-
-    def _read(self, trial: int) -> Told | None:
-        with contextlib.suppress(OSError, ValueError, PgjaxError, KeyError, TypeError, AttributeError):
-            content = unpack_json(read_bytes(self._path(trial, 'json'), MOST))
-            if content.pop('sha256') == _digest(content) and content.pop('trial') == trial:
-                content['metrics'] = numbers_from_json(content['metrics'])
-                return Told(**{**content, 'status': TrialStatus(content['status'])})
-        return None
+    def _refuse_fork(self) -> None:
+        if self._process != os.getpid():
+            raise StudyLockedError(
+                f'{os.path.dirname(self._folder)}: this process was forked from process {self._process}, which has '
+                'the study open. Open the study in the child, after the fork.'
+            )
 
 
-def _seal(trial: int, told: Told) -> bytes:
-    content = {**dataclasses.asdict(told), 'trial': trial, 'status': int(told.status)}
-    content['metrics'] = numbers_to_json(told.metrics)
-    return pack_json({**content, 'sha256': _digest(content)})
+class _Journal:
+    """The results of this process; locked while it lives."""
+
+    def __init__(self, folder: str):
+        import fcntl
+
+        self._path = os.path.join(folder, f'{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}')
+        self.last = -1
+        try:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            fsync_directory(folder)
+        except OSError as error:
+            raise write_error(self._path, error) from error
+
+    def append(self, trial: int, told: Told) -> None:
+        content = {'metrics': numbers_to_json(told.metrics), 'status': int(told.status), 'seconds': told.seconds}
+        body = pack_json({**content, 'note': dict(told.note), 'trial': trial})
+        line = b'%08x %s\n' % (zlib.crc32(body), body)
+        size = os.fstat(self._descriptor).st_size
+        try:
+            if not os.path.exists(self._path):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            if os.write(self._descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _sync(self._descriptor)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, size)
+            raise write_error(self._path, error, len(line)) from error
+        self.last = max(self.last, trial)
+
+    def delete(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+        self.__del__()
+
+    def __del__(self) -> None:
+        descriptor, self._descriptor = getattr(self, '_descriptor', -1), -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(pack_json(content)).hexdigest()
+class _Reader:
+    """How far a journal has been read. A line that is damaged is as if it were not there."""
+
+    def __init__(self, path: str):
+        self._path = path
+        self._offset = 0
+        self.last = -1
+
+    def news(self) -> Mapping[int, Told]:
+        found: dict[int, Told] = {}
+        with contextlib.suppress(OSError), open(self._path, 'rb') as file:  # it may be deleted meanwhile
+            file.seek(self._offset)
+            whole, newline, _ = file.read().rpartition(b'\n')
+            self._offset += len(whole) + len(newline)
+            for line in whole.split(b'\n') if newline else ():
+                self._take(line, found)
+        return found
+
+    def _take(self, line: bytes, found: dict[int, Told]) -> None:
+        with contextlib.suppress(ValueError, PgjaxError, LookupError, TypeError, AttributeError):
+            checksum, body = line.split(b' ', 1)
+            if int(checksum, 16) == zlib.crc32(body):
+                content = unpack_json(body)
+                trial, status = content.pop('trial'), TrialStatus(content.pop('status'))
+                metrics = numbers_from_json(content.pop('metrics'))
+                found[trial] = Told(metrics=metrics, status=status, **content)
+                self.last = max(self.last, trial)
+
+
+def _is_abandoned(path: str) -> bool:
+    """Whether the process that wrote a journal has ended, or closed it."""
+    import fcntl
+
+    with contextlib.suppress(OSError), open(path, 'rb') as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False

@@ -45,7 +45,8 @@ class Session:
         self._study = study
         self._changed = threading.Condition(threading.RLock())
         self._claims: dict[int, Claim] = {}
-        self._results: dict[int, Told] = {}  # not in the study, or not in its directory
+        self._results: dict[int, Told] = {}  # not in the study, or not in its last checkpoint
+        self._news: dict[int, Told] = {}  # of other processes, perhaps for later generations
         self._open: dict[int, Trial] = {}  # trials of the generation under way without a result, in order
         self._measured: dict[int, list[Measurement]] = {}
         self._order = 0
@@ -244,8 +245,6 @@ class Session:
         self._claims.pop(number, None)
         if not self._open:
             self._flush()
-            if self._pending is not None:
-                self.commit()
             self._begin_generation()
         self._changed.notify_all()
 
@@ -272,12 +271,14 @@ class Session:
         if self._pending is None or (not at_once and now - self._looked < POLL_SECONDS):
             return
         self._looked = now
+        self._news |= self._pending.news()  # before the steps: a journal goes only after its trials are in one
         if self._study._is_behind():
             self._reload()
-        while found := self._pending.results(self._open):
-            for number, told in found.items():
+        while found := [number for number in self._open if number in self._news]:
+            for number in found:
                 if number in self._open:  # a commit in between may have gone on to another generation
-                    self._close(number, told)
+                    self._close(number, self._news[number])
+        self._news = {number: told for number, told in self._news.items() if number >= self._study._first}
 
     def commit(self) -> None:
         """Brings the directory up to date, if there is one. Who comes second takes over what the first saved."""

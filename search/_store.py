@@ -280,6 +280,15 @@ class StudyStore:
             self.load(step, history=False)
         self._set_aside(-1 if step is None else step)
 
+    def restart(self) -> None:
+        """Makes the next save write the whole history anew, under any columns; needs the lock and a step to go on from.
+
+        Earlier checkpoints keep the history as it was.
+        """
+        self._require_lock()
+        assert self._head is not None
+        self._head = Head(self._head.step)
+
     def rewind(self, step: int) -> None:
         """Drops every checkpoint after `step`, which must be intact, so that saving goes on from there."""
         self._require_lock()
@@ -398,6 +407,14 @@ class StudyStore:
         intact = next((s for s in reversed(steps) if step is not None and self._is_intact(s)), None)
         cure = 'No step is intact' if intact is None else f'The newest intact step is {intact}'
         raise StudyCorruptError(f'{cure}; {damage[0]}')
+
+    def attributes(self, step: int) -> dict[str, Any]:
+        """The attributes of a checkpoint alone.
+
+        Raises:
+          StudyCorruptError: it is damaged.
+        """
+        return load_attributes(self._step_path(step)).get('attributes', {})
 
     def verify(self) -> list[str]:
         """Reads everything and says what is wrong, a line each; empty if all is well."""

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
-from pgjax._errors import ControllerError, TrialStateError, show
-from pgjax.search import _checkpoint, _document, _loop, _tell
+from pgjax._errors import TrialStateError, show
+from pgjax.search import _branch, _checkpoint, _document, _export, _loop, _tell
 from pgjax.search._controller import Controller
-from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
+from pgjax.search._evaluation import INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
 from pgjax.search._executor import Executor, ExecutorEvaluator
-from pgjax.search._history import History, best_row, front_rows, rows_of
-from pgjax.search._notes import Notes, NotesFile
+from pgjax.search._history import History, best_row, front_rows
+from pgjax.search._notes import Notes
 from pgjax.search._objective import Objective, as_objectives
-from pgjax.search._outcome import Outcome
 from pgjax.search._progress import Progress
 from pgjax.search._signals import stop_requests
 from pgjax.search._store import StudyStore
+from pgjax.search._study_state import StudyState, check_settings
 from pgjax.search._trial import Trial, trial_at
-from pgjax.space import DNA, Space, search_space
+from pgjax.space import search_space
 
-MAX_SEED = 2**32
+if TYPE_CHECKING:
+    import optuna
 
 
-class Study:
+class Study(StudyState):
     """A search over a space: a value that `run` and `tell` return advanced, while it stays as it is.
 
     With a `path` it is kept in that directory: made if there is none, and continued from its last checkpoint if
@@ -54,16 +53,6 @@ class Study:
     (32, True)
     """
 
-    space: Space
-    controller: Controller
-    objectives: tuple[Objective, ...]
-    seed: int
-    path: str | None
-    state: Any
-    history: History
-    notes: Notes
-    generation: int
-
     def __init__(
         self,
         space: Any,
@@ -76,6 +65,7 @@ class Study:
         batch: Batch = 'auto',
         mesh: jax.sharding.Mesh | None = None,
         create: bool = True,
+        extend: bool = False,
     ):
         """Makes a study, or opens the one that is kept at `path`.
 
@@ -89,6 +79,8 @@ class Study:
           batch: 'vmap', 'map', or 'auto' by backend; part of the study once decided.
           mesh: devices under the one axis 'pop'; results do not depend on it.
           create: whether `path` may be made; else it must hold this study already.
+          extend: whether `path` may hold this study over a smaller space, each of whose trials is a point of this
+            one. Its trials are carried over, and the controller learns of them again.
 
         Raises:
           SpaceError, ControllerError, FitnessError: the arguments do not make a search.
@@ -97,7 +89,7 @@ class Study:
           StudyExistsError: `path` holds something else.
           StudyWriteError: `path` cannot be written.
         """
-        _check_settings(controller, seed, tile, batch)
+        check_settings(controller, seed, tile, batch)
         self.space = search_space(space)
         self.controller = controller
         self.objectives = as_objectives(objectives)
@@ -105,16 +97,16 @@ class Study:
         self.path = None if path is None else os.path.abspath(path)
         self.mesh = mesh
         self.tile = tile
-        self.batch: Literal['vmap', 'map'] = resolve_batch(batch)
+        self.batch = resolve_batch(batch)
         self.history = History()
         self.notes = Notes()
         self.generation = 0
         self._first = 0  # the id of the first trial of the generation under way
         self._saved = _checkpoint.Saved()
         self.state = controller.init(self.space, jax.random.fold_in(self._key, INIT), len(self.objectives))
-        self._store: StudyStore | None = None
+        self._store = None
         if self.path is not None:
-            self._open(self.path, batch, create)
+            self._open(self.path, batch, create, extend)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, mesh: jax.sharding.Mesh | None = None) -> Study:
@@ -126,129 +118,7 @@ class Study:
           StudyVersionError: a newer version wrote it.
           UnknownTypeError: it names a class that nobody imported.
         """
-        store = StudyStore.open(path)
-        return cls(**_document.parse(store.document), path=path, mesh=mesh)
-
-    @functools.cached_property
-    def _key(self) -> jax.Array:
-        return jax.random.key(self.seed, impl='threefry2x32')  # the one generator whose bits do not depend on batching
-
-    @functools.cached_property
-    def _document(self) -> dict[str, Any]:
-        return _document.make(
-            template=self.space.template,
-            controller=self.controller,
-            objectives=self.objectives,
-            seed=self.seed,
-            tile=self.tile,
-            batch=self.batch,
-        )
-
-    def _open(self, path: str, requested: Batch, create: bool) -> None:
-        """Creates the directory, or takes over the progress that it keeps."""
-        if create and not StudyStore.exists(path):
-            self._store = StudyStore.create(path, self._document)
-            return
-        self._store = StudyStore.open(path)
-        stored = self._store.document
-        if requested == 'auto':  # whatever the backend is now, the study keeps how it began
-            self.batch = stored['batch']
-        _document.refuse_mismatch(path, stored, self._document)
-        if self._store.steps():
-            self._restore(path, self._store)
-
-    def _restore(self, path: str, store: StudyStore) -> None:
-        checkpoint = store.load()
-        about = checkpoint.attributes
-        _checkpoint.warn_if_moved(path, about['environment'])
-        self.state = _checkpoint.restore_state(self.state, checkpoint.state, path)
-        self.generation, self._first = about['generation'], about['first']
-        if len(checkpoint.rows['trial']):
-            self.history = History((checkpoint.rows,))
-        self.notes = NotesFile(path).read(about['notes'])
-        self._saved = _checkpoint.Saved(checkpoint.step, len(self.history), about['notes'])
-
-    def _advanced(self, **changes: Any) -> Study:
-        """A study that differs in some attributes and shares the rest."""
-        made = object.__new__(Study)
-        made.__dict__.update(self.__dict__)
-        if 'state' in changes:
-            made.__dict__.pop('_proposed', None)
-        made.__dict__.update(changes)
-        return made
-
-    @functools.cached_property
-    def _proposed(self) -> tuple[DNA, Any]:
-        """The points of the generation under way, on the host, and the controller's state that remembers them."""
-        dna, asked = _ask(self.space, self.controller, self.state, self._key, self.generation)
-        return jax.tree.map(np.asarray, dna), asked
-
-    @property
-    def _rest(self) -> DNA:
-        """The points of the generation under way whose outcome is not known; the ids go on from the history."""
-        dna, _ = self._proposed
-        return dna[len(self.history) - self._first :]
-
-    def _tell(self, told: Outcome) -> Study:
-        """The study after the next `len(told)` trials; the controller learns when its generation is complete."""
-        (dna, asked), begin = self._proposed, len(self.history) - self._first
-        mine = slice(begin, begin + len(told))
-        parents = getattr(asked, 'parents', None)
-        rows = rows_of(
-            first=len(self.history),
-            generation=self.generation,
-            dna=dna[mine],
-            parents=None if parents is None else np.asarray(parents)[mine],
-            metrics=told.metrics,
-            fitness=told.fitness,
-            seconds=told.seconds,
-            status=told.status,
-        )
-        known = {'history': self.history.append(rows), 'notes': self.notes.added(told.notes)}
-        if mine.stop < len(dna):
-            return self._advanced(**known)
-        fitness = known['history'].since(self._first)['fitness']
-        return self._advanced(
-            **known,
-            state=_learn(self.space, self.controller, asked, dna, fitness),
-            generation=self.generation + 1,
-            _first=self._first + len(dna),
-        )
-
-    @property
-    def _snapshot(self) -> _checkpoint.Snapshot:
-        return _checkpoint.Snapshot(self.state, self.history, self.notes, self.generation, self._first)
-
-    def _save(self, attributes: Mapping[str, Any] | None = None) -> Study:
-        """The study with its directory brought up to date, if it has one and lags behind."""
-        if self._store is None or (self._saved.trials == len(self.history) and not attributes):
-            return self
-        with self._writer() as writer:
-            writer.save(self._snapshot, attributes)
-        return self._advanced(_saved=writer.saved)
-
-    def _is_behind(self) -> bool:
-        """Whether another process has saved later trials."""
-        return self._store is not None and self._store.steps()[-1:] > [self._saved.step]
-
-    def _reread(self) -> Study:
-        """The same study as of its last checkpoint."""
-        assert self.path is not None
-        made = self._advanced(state=self.state)
-        made._open(self.path, self.batch, create=False)
-        return made
-
-    @contextlib.contextmanager
-    def _writer(self) -> Iterator[_checkpoint.Writer]:
-        """The one writer of the study's directory."""
-        assert self._store is not None
-        with self._store.lock():
-            self._store.continue_from(self._saved.step or None)
-            writer = _checkpoint.Writer(self._store, self._saved)
-            try:
-                yield writer
-            finally:
-                writer.close()
+        return cls(**_document.parse(_checkpoint.document_of(StudyStore.open(path))), path=path, mesh=mesh)
 
     def run(
         self,
@@ -371,6 +241,56 @@ class Study:
             raise TrialStateError(f'There is no trial {show(number)} in a history of {len(self.history)} trials.')
         return trial_at(self.space, self.history, number, self.notes)
 
+    def fork(self, path: str | os.PathLike[str] | None = None) -> Study:
+        """A copy that goes its own way from here: in a directory of its own, or in memory.
+
+        Raises:
+          StudyExistsError: `path` holds something.
+          StudyWriteError: it cannot be written.
+        """
+        path = None if path is None else os.path.abspath(path)
+        made = self._advanced(path=path, _store=None, _saved=_checkpoint.Saved(), notes=Notes((dict(self.notes),)))
+        if path is None:
+            return made
+        return made._advanced(_store=StudyStore.create(path, self._document))._save()
+
+    def merge(self, other: Study) -> Study:
+        """The study after learning of the trials of another one: a warm start.
+
+        They become trials of this study, in generations of the controller's batch size, as if it had asked for
+        them; a `Sweep` therefore passes over as many points of its own. Trials that failed stay failed.
+
+        Args:
+          other: of a space whose points are points of this one, with the metrics of this study's objectives.
+
+        Raises:
+          StudyMismatchError: a trial of it is no point of this space.
+          FitnessError: it lacks a metric.
+          TrialStateError: the generation under way is not complete.
+        """
+        return _branch.merged(self, other)._save()
+
+    def to_csv(self, path: str | os.PathLike[str]) -> str:
+        """Writes the trials as CSV: 'trial', 'status', ..., 'decisions.NAME', 'metrics.NAME'. Returns the path."""
+        return _export.to_csv(self, path)
+
+    def to_json_lines(self, path: str | os.PathLike[str]) -> str:
+        """Writes the trials as JSON, a line each, with their notes. Returns the path."""
+        return _export.to_json_lines(self, path)
+
+    def to_pandas(self) -> Any:
+        """The trials as a data frame with the columns of `to_csv`; needs the extra 'pandas'."""
+        return _export.to_pandas(self)
+
+    def to_optuna(self, storage: Any = None, name: str | None = None) -> optuna.Study:
+        """The trials as an Optuna study, for its dashboard and its plots; needs the extra 'optuna'.
+
+        Args:
+          storage: where Optuna keeps it, e.g. 'sqlite:///study.db'; in memory by default.
+          name: of the study there.
+        """
+        return _export.to_optuna(self, storage, name)
+
     def report(self, path: str | os.PathLike[str]) -> str:
         """Writes one self-contained HTML page: history, best experiment, table of trials. Returns its path."""
         from pgjax.search._report import write_report
@@ -383,26 +303,3 @@ class Study:
             f'Study(generation={self.generation}, trials={len(self.history)}, '
             f'best={None if best is None else best.metrics}, path={self.path!r})'
         )
-
-
-def _check_settings(controller: Any, seed: Any, tile: Any, batch: Any) -> None:
-    if not isinstance(controller, Controller):
-        raise ControllerError(
-            f'controller must be a search.Controller, got {type(controller).__name__} {show(controller)}.'
-        )
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < MAX_SEED:
-        raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(seed)}.')
-    if isinstance(tile, bool) or not isinstance(tile, int) or tile < 1:
-        raise ControllerError(f'tile must be a positive int, got {show(tile)}.')
-    if batch not in ('auto', 'vmap', 'map'):
-        raise ControllerError(f"batch must be 'auto', 'vmap' or 'map', got {show(batch)}.")
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _ask(space: Space, controller: Controller, state: Any, key: jax.Array, generation: Any) -> tuple[DNA, Any]:
-    return controller.ask(space, state, jax.random.fold_in(jax.random.fold_in(key, ASK), generation))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _learn(space: Space, controller: Controller, state: Any, dna: DNA, fitness: Any) -> Any:
-    return controller.tell(space, state, dna, fitness)

@@ -345,7 +345,7 @@ def test_a_study_on_disk_goes_on_anywhere_in_a_generation(tmp_path, alone):
             feedback(score(exp))
         assert len(search.Study.load(path).history) == limit
     same(search.Study.load(path), alone)
-    assert os.listdir(path / 'pending') == []
+    assert os.listdir(path / 'pending') == ['claims']
 
 
 def test_results_are_durable_before_the_generation_is_complete(tmp_path):
@@ -353,8 +353,7 @@ def test_results_are_durable_before_the_generation_is_complete(tmp_path):
     samples = loop(path=path)
     for _ in range(2):
         next(samples)[1](0.5)
-    names = [f'00000000000{number}.{ending}' for number in (0, 1) for ending in ('json', 'lock')]
-    assert sorted(os.listdir(path / 'pending')) == names
+    assert len(search.Study.load(path).history) == 0
     held = next(samples)[1].id
     del samples
     gc.collect()
@@ -369,12 +368,12 @@ def test_a_damaged_result_is_evaluated_again(tmp_path):
         next(samples)[1](0.5)
     del samples
     gc.collect()
-    for number, change in ((0, lambda b: b[:-1]), (1, lambda b: b.replace(b'0.5', b'0.6'))):
-        file = path / 'pending' / f'{number:012d}.json'
-        file.write_bytes(change(file.read_bytes()))
+    (journal,) = (path / 'pending').glob('journal-*')
+    first, second, third = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(first[:-9] + b'\n' + second + third.replace(b'0.5', b'0.6') + b'half a li')
     samples = loop(path=path, num_trials=4)
-    assert [feedback.id for _, feedback in samples if feedback(0.25) is None] == [0, 1, 3]
-    assert samples.study.history.metrics['reward'].tolist() == [0.25, 0.25, 0.5, 0.25]
+    assert [feedback.id for _, feedback in samples if feedback(0.25) is None] == [0, 2, 3]
+    assert samples.study.history.metrics['reward'].tolist() == [0.25, 0.5, 0.25, 0.25]
 
 
 WORKER = """
