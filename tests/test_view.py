@@ -232,6 +232,8 @@ def test_notebooks_get_a_tree_and_its_code():
     assert bundle['text/plain'] == str(MODEL) and 'treescope' in bundle['text/html']
     assert list(pg.List([1])._repr_mimebundle_(include=['text/plain'])) == ['text/plain']
     assert list(pg.Dict(a=1)._repr_mimebundle_(exclude=['text/html'])) == ['text/plain']
+    own = type('Own', (Layer,), {'_repr_html_': lambda self: '<b>own</b>'})
+    assert list(own(1)._repr_mimebundle_()) == ['text/plain']
     assert not hasattr(MODEL, '_repr_html_')  # treescope would ask for it, and would never end
 
 

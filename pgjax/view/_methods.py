@@ -19,8 +19,8 @@ from pgjax.view._tree import tree
 def mimebundle(
     self: Any, include: Container[str] | None = None, exclude: Container[str] | None = None
 ) -> dict[str, str]:
-    """`_repr_mimebundle_`: what Jupyter and its kin show, as HTML and as plain text."""
-    makers = {'text/html': fragment, 'text/plain': str}
+    """`_repr_mimebundle_`: what Jupyter and its kin show, as HTML and as plain text; a class's own HTML goes first."""
+    makers = {'text/plain': str} if hasattr(type(self), '_repr_html_') else {'text/html': fragment, 'text/plain': str}
     wanted = [kind for kind in makers if (not include or kind in include) and (not exclude or kind not in exclude)]
     return {kind: makers[kind](self) for kind in wanted}
 
