@@ -1,0 +1,139 @@
+"""Commands on objects in files."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pgjax import edit
+from pgjax.cli._target import TargetError, edited, find, import_file
+from pgjax.io import to_json_str
+from pgjax.search._search import Search
+from pgjax.search._study import Study
+from pgjax.space import search_space
+from pgjax.symbolic import Object, format_, traverse
+
+FORMATS = ('indented', 'compact', 'evaluable', 'json', 'fields')
+WIDTH = 88
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs a search and prints its best, or calls an object and prints the result."""
+    value = _edited(options)
+    if isinstance(value, Search):
+        return _search(value, options)
+    if options.study or options.resume or options.generations is not None:
+        raise TargetError(f'--study, --resume and --generations are for a search.Search, not {type(value).__name__}.')
+    if not callable(value) or _required(value):
+        raise TargetError(
+            f'{options.target} is a {type(value).__name__}, which cannot be run. Name a search.Search, a functor, or '
+            'an object whose __call__ needs no arguments.'
+        )
+    print(_text(value()))
+    return 0
+
+
+def _search(search: Search, options: argparse.Namespace) -> int:
+    if options.resume and not options.study:
+        raise TargetError('--resume needs --study DIR.')
+    if options.generations is not None:
+        search = search.rebind(generations=options.generations, raise_on_no_change=False)
+    study = search.study(options.study, create=not options.resume)
+    if len(study.history) and not options.resume:
+        raise TargetError(f'{options.study} holds {len(study.history)} trials already; go on with --resume.')
+    print_best(study.run(search.evaluate, search.generations))
+    return 0
+
+
+def print_best(study: Study) -> None:
+    """Prints the best experiment as code and its metrics."""
+    best = study.best
+    if best is None:
+        print(f'None of {len(study.history)} trials succeeded.')
+        return
+    print(format_(best.value, width=WIDTH))
+    metrics = '  '.join(f'{name} {value:.6g}' for name, value in best.metrics.items())
+    print(f'\ntrial {best.id} of {len(study.history)}: {metrics}')
+
+
+def _required(function: Any) -> list[str]:
+    """Arguments that a call cannot do without."""
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def show(options: argparse.Namespace) -> int:
+    """Prints an object."""
+    value = _edited(options)
+    if options.format == 'fields':
+        _print_fields(value)
+    elif options.format == 'json':
+        print(to_json_str(value))
+    else:
+        width = None if options.format == 'compact' else WIDTH
+        print(format_(value, width=width, evaluable=options.format == 'evaluable'))
+    return 0
+
+
+def _print_fields(value: Any) -> None:
+    """Every path that an override can name, with its value, and what may stand there."""
+    table = Table('path', 'value', 'type', 'default', 'about', box=None, pad_edge=False)
+
+    def visit(path: Any, part: Any, parent: Any) -> None:
+        known = type(parent).__pg_fields__.get(str(path.key)) if isinstance(parent, Object) else None
+        text = format_(part)
+        row = [str(path), text if len(text) <= 40 else f'{text[:37]}...']
+        if known is not None:
+            default = 'required' if known.required else format_(known.default)
+            row += [str(known.spec), default, known.info.doc]
+        if path:
+            table.add_row(*row)
+
+    traverse(value, visit)
+    Console(markup=False, highlight=False).print(table)
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Prints what turns one object into another."""
+    changes = edit.diff(find(options.old), find(options.new))
+    if changes:
+        print(changes)
+    return int(bool(changes))
+
+
+def space(options: argparse.Namespace) -> int:
+    """Prints the decisions of a space."""
+    value = _edited(options)
+    layout = search_space(value.template if isinstance(value, Search) else value)
+    table = Table('decision', 'kind', 'values', 'applies', box=None, pad_edge=False)
+    for decision in layout.decisions:
+        if decision.kind == 'choice':
+            values = ', '.join(map(str, decision.literals[:6])) + (', ...' if (decision.arity or 0) > 6 else '')
+        else:
+            scale = '' if decision.scale == 'linear' else f' ({decision.scale})'
+            values = f'{decision.low:g} to {decision.high:g}{scale}'
+        table.add_row(decision.label, decision.kind, values, 'sometimes' if decision.conditions else 'always')
+    Console(markup=False, highlight=False).print(table)
+    print(f'{len(layout.decisions)} decisions, {layout.size} points')
+    return 0
+
+
+def patches(options: argparse.Namespace) -> int:
+    """Prints the patchers that files define."""
+    for file in options.files:
+        import_file(file)
+    for info in edit.patchers(options.prefix).values():
+        print(info)
+    return 0
+
+
+def _edited(options: argparse.Namespace) -> Any:
+    return edited(find(options.target), options.patch, options.overrides)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else format_(value, width=WIDTH)
