@@ -40,22 +40,29 @@ def change_one(
     Returns:
       A canonical point that differs from `dna` wherever the allowed genes have another value.
     """
-    about, c = genes_of(space), space.num_choices
-    candidates = np.flatnonzero(allowed & about.has_other)
-    if not len(candidates):
+    candidates = allowed & genes_of(space).has_other
+    if not candidates.any():
         return dna
-    gene = _pick(space, dna, noise[0], allowed & about.has_other)
+    return change_at(space, dna, _pick(space, dna, noise[0], candidates), noise[1], fresh, step)
+
+
+def change_at(space: Space, dna: DNA, gene: jax.Array, u: jax.Array, fresh: DNA | None, step: NumberStep | None) -> DNA:
+    """Changes one decision of one point as `change_one` does: the one at `gene`, int32[], -1 for none.
+
+    A decision of n other values takes each for another part of [0, 1), in which `u` lies.
+    """
+    about, c = genes_of(space), space.num_choices
     choices, floats = dna.choices, dna.floats
     if c:
         column = jnp.minimum(gene, c - 1)
         old, arity = choices[column], jnp.asarray(about.arity)[column]
-        new = _new_choice(old, noise[1], arity, jnp.asarray(about.ordinal)[column], step, about)
+        new = _new_choice(old, u, arity, jnp.asarray(about.ordinal)[column], step, about)
         choices = jnp.where(np.arange(c) == gene, new, choices)
     if space.num_floats:
         old = floats[jnp.maximum(gene - c, 0)]
-        floats = jnp.where(np.arange(space.num_floats) + c == gene, _new_float(old, noise[1], step), floats)
+        floats = jnp.where(np.arange(space.num_floats) + c == gene, _new_float(old, u, step), floats)
     for family in about.families:
-        choices = _changed_slot(family, dna.choices, choices, gene, noise[1])
+        choices = _changed_slot(family, dna.choices, choices, gene, u)
     return open_genes(space, DNA(choices, floats), _in_use(space, dna), fresh)
 
 

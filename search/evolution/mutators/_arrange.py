@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import ControllerError
-from pgjax.search.evolution._genes import Where, genes_of, selected
+from pgjax.search.evolution._genes import Where, genes_of
 from pgjax.search.evolution._opening import fresh_points, open_genes
 from pgjax.search.evolution._operation import Context
+from pgjax.search.evolution._shelves import shelves_of
 from pgjax.search.evolution.mutators._mutator import Mutator
 from pgjax.space import DNA, Space
 
@@ -42,7 +40,7 @@ class Arrangement(Mutator):
         return jax.vmap(lambda d, n, f: self._one(context.space, d, n, f))(dna, noise, fresh)
 
     def _one(self, space: Space, dna: DNA, noise: jax.Array, fresh: DNA | None) -> DNA:
-        shelves = _shelves(space, self.where)
+        shelves = shelves_of(space, self.where)
         c = space.num_choices
         in_use: Any = space.active(dna) if genes_of(space).depth else np.ones(c + space.num_floats, bool)
         heads = np.concatenate([s.blocks[:, 0, 0] for s in shelves])
@@ -97,46 +95,3 @@ def _two(u: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     first = jnp.minimum((u[0] * k).astype(jnp.int32), k - 1)
     shift = jnp.minimum((u[1] * (k - 1)).astype(jnp.int32), k - 2)
     return first, (first + 1 + shift) % k
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Shelf:
-    """Groups of equally many slots with equally many genes.
-
-    Attributes:
-      blocks: int32[G, k, W], the genes of each slot: its own, then those decided below it.
-    """
-
-    blocks: np.ndarray
-
-
-@functools.lru_cache(maxsize=256)
-def _shelves(space: Space, where: Where) -> tuple[_Shelf, ...]:
-    """The groups whose slots may change places.
-
-    Raises:
-      ControllerError: there is none.
-    """
-    allowed, alike = selected(space, where), {}
-    for group in space.constrained_groups:
-        if len(group.columns) > 1 and not group.sorted and allowed[list(group.columns)].all():
-            blocks = _blocks(space, group.columns)
-            alike.setdefault(blocks.shape, []).append(blocks)
-    if not alike:
-        raise ControllerError(
-            'No slots can change places: the space has no unsorted pg.manyof or pg.permutate'
-            + ('.' if where is None else ' among the decisions that `where` selects.')
-        )
-    return tuple(_Shelf(np.stack(blocks)) for blocks in alike.values())
-
-
-def _blocks(space: Space, columns: tuple[int, ...]) -> np.ndarray:
-    """int32[k, W]; without what is below where slots differ in that (shared decisions)."""
-    decisions = genes_of(space).decisions
-    rows = []
-    for column in columns:
-        below = decisions[column].id + '[='
-        rows.append([column, *(gene for gene, d in enumerate(decisions) if d.id.startswith(below))])
-    if len({len(row) for row in rows}) > 1:
-        rows = [row[:1] for row in rows]
-    return np.array(rows, np.int32)
