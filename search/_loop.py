@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,8 @@ from pgjax._errors import StudyWriteError
 from pgjax.search._checkpoint import Writer
 from pgjax.search._evaluation import Clock, Evaluator
 from pgjax.search._executor import ExecutorEvaluator
+from pgjax.search._logger import Logger
 from pgjax.search._outcome import of_arrays
-from pgjax.search._progress import Progress
 from pgjax.search._signals import StopRequest
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def advance(
     study: Study,
     evaluator: Evaluator | ExecutorEvaluator,
     generations: int,
-    display: Progress,
+    followers: Sequence[Logger],
     stop: StopRequest,
     writer: Writer | None,
     checkpoint_seconds: float,
@@ -30,11 +31,13 @@ def advance(
     """The study some generations later, or where it was asked to stop. What is done is saved, also on an error."""
     since, unsaved = Clock(), 0.0
     saved = len(study.history)
-    display.start(study, generations)
     try:
+        for follower in followers:
+            follower.start(study, generations)
         for _ in range(generations):
             study = _step(study, evaluator, stop)
-            display.update(study, evaluator.compiles if isinstance(evaluator, Evaluator) else 0)
+            for follower in followers:
+                follower.update(study, evaluator.compiles if isinstance(evaluator, Evaluator) else 0)
             unsaved += since.lap()
             if writer is not None and unsaved >= checkpoint_seconds:
                 writer.save(study._snapshot)
@@ -49,6 +52,9 @@ def advance(
         if writer is not None and saved < len(study.history):
             writer.save(study._snapshot)
         raise
+    finally:
+        for follower in followers:
+            follower.finish(study)
     if writer is not None and saved < len(study.history):
         writer.save(study._snapshot)
     return study

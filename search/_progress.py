@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,26 +36,10 @@ class Progress:
         self._shown = 0
         self._last = 0
 
-    def __enter__(self) -> Self:
-        if self._enabled:
-            from rich.console import Console
-            from rich.live import Live
-
-            self._console = self._console or Console()
-            if self._console.is_terminal:
-                self._live = Live(console=self._console, refresh_per_second=8, transient=False)
-                self._live.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.__exit__(kind, error, traceback)
-            self._live = None
-
     def start(self, study: Study, generations: int) -> None:
         """A run of some generations begins."""
+        if self._enabled:
+            self._open()
         self._began = time.perf_counter()
         self._logged = self._began - LOG_SECONDS
         self._first = self._shown = len(study.history)
@@ -76,6 +59,21 @@ class Progress:
         else:
             assert self._console is not None
             self._console.print('  '.join(f'{name} {value}' for name, value in row), highlight=False, soft_wrap=True)
+
+    def finish(self, study: Study) -> None:
+        """The run is over; what is shown stays."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = self._console or Console()
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=8, transient=False)
+            self._live.start()
 
     def _row(self, study: Study, compiles: int) -> list[tuple[str, str]]:
         name = study.objectives[0].metric

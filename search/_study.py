@@ -15,6 +15,7 @@ from pgjax.search._controller import Controller
 from pgjax.search._evaluation import INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
 from pgjax.search._executor import Executor, ExecutorEvaluator
 from pgjax.search._history import History, best_row, front_rows
+from pgjax.search._logger import Logger
 from pgjax.search._notes import Notes
 from pgjax.search._objective import Objective, as_objectives
 from pgjax.search._progress import Progress
@@ -129,7 +130,8 @@ class Study(StudyState):
         timeout: float | None = None,
         retries: int = 2,
         max_failures: int | None = 20,
-        progress: bool | Progress = True,
+        progress: bool | Logger = True,
+        loggers: Sequence[Logger] = (),
         checkpoint_seconds: float = 30.0,
     ) -> Study:
         """Searches for some more generations.
@@ -151,7 +153,8 @@ class Study(StudyState):
             trial goes on unheard.
           retries: how often a trial is tried again that took its worker with it.
           max_failures: how many trials may fail by exceptions in a row.
-          progress: shows a display in the terminal; False shows nothing.
+          progress: shows a display in the terminal; False shows nothing; or a display of your own.
+          loggers: who else is told after each generation, such as `search.TensorBoardLogger(folder)`.
           checkpoint_seconds: least time between checkpoints; there is always one at the end. 0 saves every
             generation.
 
@@ -173,10 +176,11 @@ class Study(StudyState):
             working = ExecutorEvaluator(
                 evaluate, self.objectives, executor, timeout=timeout, retries=retries, max_failures=max_failures
             )
-        display = progress if isinstance(progress, Progress) else Progress(enabled=bool(progress))
+        display = Progress(enabled=progress) if isinstance(progress, bool) else progress
         writing = contextlib.nullcontext() if self._store is None else self._writer()
-        with working as evaluator, writing as writer, stop_requests() as stop, display:
-            study = _loop.advance(self, evaluator, generations, display, stop, writer, checkpoint_seconds)
+        with working as evaluator, writing as writer, stop_requests() as stop:
+            followers = (display, *loggers)
+            study = _loop.advance(self, evaluator, generations, followers, stop, writer, checkpoint_seconds)
         if writer is not None:
             study = study._advanced(_saved=writer.saved)
         stop.end()
