@@ -54,6 +54,8 @@ class Study(StudyState):
     (32, True)
     """
 
+    history: History  # named here too, for those who look for what a study offers
+
     def __init__(
         self,
         space: Any,
