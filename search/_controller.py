@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +25,20 @@ class Controller(Object):
     were made, -1 for none. Histories record it.
 
     Attributes:
-      batch_size: B, the number of points of one `ask`.
+      batch_size: B, the number of points of one `ask`: a field, or a property of a controller made of others.
     """
 
-    batch_size: int = 1
+    if TYPE_CHECKING:
+        batch_size: int
+
+    @property
+    def traceable(self) -> bool:
+        """Whether `ask` and `tell` can be compiled. Where not, they are called on the host, with arrays."""
+        return True
+
+    def resized(self, batch_size: int) -> Self:
+        """The same controller with another batch size."""
+        return self.rebind(batch_size=batch_size, raise_on_no_change=False)
 
     @abc.abstractmethod
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> State:
@@ -45,11 +55,11 @@ class Controller(Object):
 
     @abc.abstractmethod
     def ask(self, space: Space, state: State, key: jax.Array) -> tuple[DNA, State]:
-        """B canonical points to evaluate, and the state that remembers having asked. Jittable."""
+        """B canonical points to evaluate, and the state that remembers having asked. Jittable if `traceable`."""
 
     @abc.abstractmethod
     def tell(self, space: Space, state: State, dna: DNA, fitness: jax.Array) -> State:
-        """The state after seeing float32[n, M] fitness of n points, always maximized. Jittable.
+        """The state after seeing float32[n, M] fitness of n points, always maximized. Jittable if `traceable`.
 
         NaN or -inf means failed: ranked last and never a parent while anything else is known.
         """
@@ -69,6 +79,11 @@ def require_single_objective(controller: Controller, num_objectives: int) -> Non
             f'{type(controller).__name__} ranks by one objective, got {num_objectives}. '
             'Give one objective, combine them into one metric, or use a multi-objective controller.'
         )
+
+
+def parents_of(state: State, batch_size: int) -> jax.Array:
+    """int32[B, K], the trials from which the points of the last `ask` were made; -1 where nothing is known of them."""
+    return getattr(state, 'parents', jnp.full((batch_size, 1), -1, jnp.int32))
 
 
 def sanitize(fitness: Any) -> jax.Array:

@@ -34,6 +34,12 @@ def test_populations_on_a_device_and_inside_other_values():
     assert pg.content_hash(dna) == pg.content_hash(back.best) != pg.content_hash(dna[:4])
 
 
+def test_equal_points_have_equal_hashes():
+    zero, minus = pg.DNA([1, 2], [0.0]), pg.DNA([1, 2], [-0.0])
+    assert len({zero, minus, pg.DNA([1, 2], [0.5]), pg.DNA([2, 1], [0.5])}) == 3
+    assert hash(pg.Dict(a=zero)) == hash(pg.Dict(a=jax.device_put(zero)))
+
+
 @pytest.mark.parametrize(
     ('value', 'words'),
     [

@@ -58,7 +58,10 @@ class DNA:
             and np.array_equal(np.asarray(self.floats), np.asarray(other.floats))
         )
 
-    __hash__ = None  # type: ignore[assignment]  # arrays may be traced; use space.fingerprint
+    def __hash__(self) -> int:
+        """Of the choices alone: zeros of either sign are equal floats. Inside `jit`, use `space.fingerprint`."""
+        choices = np.asarray(self.choices)
+        return hash((choices.shape, choices.astype(np.int64).tobytes()))
 
 
 def _array(values: Any, dtype: Any) -> Any:

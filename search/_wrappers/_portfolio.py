@@ -1,0 +1,101 @@
+"""Several controllers side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from pgjax.search._controller import Controller, State, parents_of, require
+from pgjax.search._wrappers._inner import refuse_host, widened
+from pgjax.space import DNA, Space, concatenate
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class PortfolioState:
+    """The states of all controllers.
+
+    Attributes:
+      inner: one for each controller.
+      parents: int32[B, K], of the last proposals.
+    """
+
+    inner: tuple[Any, ...]
+    parents: jax.Array
+
+
+class Portfolio(Controller, type_name='pgjax.search.Portfolio'):
+    """Controllers each of which proposes a part of every batch, as large as its own batch size.
+
+    Attributes:
+      controllers: those of them that come first have the first rows of a batch.
+      share: whether each learns from all points, or from its own rows alone. Controllers that follow the gradient
+        of their own proposals, such as policies and evolution strategies, need their own. Told points are known by
+        their rows: they must come in the order of `ask`.
+
+    >>> from pgjax import search
+    >>> search.Portfolio([search.Random(batch_size=4), search.RegularizedEvolution(batch_size=12)]).batch_size
+    16
+    """
+
+    controllers: list[Controller]
+    share: bool = True
+
+    if TYPE_CHECKING:
+
+        def __init__(self, controllers: Sequence[Controller], share: bool = ...): ...
+
+    @property
+    def batch_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The sum of those of the controllers."""
+        return sum(c.batch_size for c in self.controllers)
+
+    def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> PortfolioState:
+        """The first states of all of them."""
+        refuse_host(self, self.controllers)
+        require(len(self.controllers) >= 1, self, 'controllers', 'at least one')
+        keys = jax.random.split(key, len(self.controllers))
+        inner = tuple(c.init(space, k, num_objectives) for c, k in zip(self.controllers, keys, strict=True))
+        return PortfolioState(inner, jnp.full_like(self._parents(inner), -1))
+
+    def ask(self, space: Space, state: PortfolioState, key: jax.Array) -> tuple[DNA, PortfolioState]:
+        """The proposals of all, one after the other."""
+        keys = jax.random.split(key, len(self.controllers))
+        asked = [c.ask(space, s, k) for c, s, k in zip(self.controllers, state.inner, keys, strict=True)]
+        inner = tuple(made for _, made in asked)
+        return concatenate([dna for dna, _ in asked]), PortfolioState(inner, self._parents(inner))
+
+    def tell(self, space: Space, state: PortfolioState, dna: DNA, fitness: Any) -> State:
+        """Each learns from all points, or from those of its rows; points beyond a batch belong to the next one."""
+        if self.share:
+            pairs = zip(self.controllers, state.inner, strict=True)
+            return dataclasses.replace(state, inner=tuple(c.tell(space, s, dna, fitness) for c, s in pairs))
+        inner = list(state.inner)
+        for begin in range(0, len(fitness), self.batch_size):
+            for number, (first, last) in enumerate(itertools.pairwise(self._edges)):
+                rows = slice(begin + first, min(begin + last, len(fitness)))
+                if rows.start < rows.stop:
+                    controller = self.controllers[number]
+                    inner[number] = controller.tell(space, inner[number], dna[rows], fitness[rows])
+        return dataclasses.replace(state, inner=tuple(inner))
+
+    @property
+    def _edges(self) -> list[int]:
+        """The first row of each controller, and B."""
+        return [0, *itertools.accumulate(c.batch_size for c in self.controllers)]
+
+    def _parents(self, inner: tuple[Any, ...]) -> jax.Array:
+        """int32[B, K], the parents of all rows. A controller that is told its own rows counts those alone."""
+        found = [parents_of(s, c.batch_size) for c, s in zip(self.controllers, inner, strict=True)]
+        width = max(parents.shape[1] for parents in found)
+        rows = []
+        for parents, controller, first in zip(found, self.controllers, self._edges[:-1], strict=True):
+            own = controller.batch_size
+            global_id = parents // own * self.batch_size + first + parents % own
+            rows.append(widened(parents if self.share else jnp.where(parents < 0, -1, global_id), width))
+        return jnp.concatenate(rows)
