@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import SpaceError
-from pgjax.search._controller import Controller, sanitize
+from pgjax._errors import ControllerError, SpaceError
+from pgjax.search._controller import Controller, parents_of, sanitize
 from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, resolve_batch, trial_key
 from pgjax.search._history import History, best_row, front_rows, rows_of
 from pgjax.search._objective import Objective, as_objectives, check_metrics
@@ -95,6 +95,7 @@ def compile_search(
 
     Raises:
       SpaceError: the space has structural decisions, which one program cannot decide.
+      ControllerError: the controller works on the host alone.
 
     >>> import jax, pgjax as pg
     >>> from pgjax import search
@@ -111,9 +112,13 @@ def compile_search(
             f'One program cannot decide the structure of what it runs: {names}. '
             'Use search.run or search.Study, which compile one program a structure.'
         )
+    if not controller.traceable:
+        raise ControllerError(
+            f'{type(controller).__name__} works on the host alone and cannot be part of a compiled loop. '
+            'Use search.run or search.Study.'
+        )
     wanted = as_objectives(objectives)
     evaluate_batch = _batched(space, evaluate, wanted, tile, resolve_batch(batch))
-    signs = np.array([o.sign for o in wanted], np.float32)
 
     def loop(key: jax.Array, generations: int) -> Result:
         state = controller.init(space, jax.random.fold_in(key, INIT), len(wanted))
@@ -123,8 +128,8 @@ def compile_search(
             dna, asked = controller.ask(space, state, ask_key)
             size = dna.shape[0]
             metrics = evaluate_batch(dna, generation * size + jnp.arange(size), key)
-            fitness = sanitize(jnp.stack([metrics[o.metric] for o in wanted], axis=-1) * signs)
-            parents = getattr(asked, 'parents', jnp.full((size, 1), -1, jnp.int32))
+            fitness = sanitize(jnp.stack([o.fitness(metrics) for o in wanted], axis=-1))
+            parents = parents_of(asked, size)
             return controller.tell(space, asked, dna, fitness), (dna, parents, metrics, fitness)
 
         state, (dna, parents, metrics, fitness) = jax.lax.scan(step, state, jnp.arange(generations))

@@ -28,6 +28,15 @@ class Objective(Object, type_name='pgjax.Objective'):
         """+1 where more is better, -1 where less is: fitness is always maximized."""
         return 1.0 if self.goal == 'maximize' else -1.0
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all metrics that fitness is made of."""
+        return (self.metric,)
+
+    def fitness(self, metrics: Mapping[str, Any]) -> Any:
+        """float32[...] of arrays of metrics [...], on the host or traced; more is better."""
+        return metrics[self.metric].astype(np.float32) * np.float32(self.sign)
+
 
 def maximize(metric: str) -> Objective:
     """The objective 'more of this metric'.
@@ -79,7 +88,7 @@ def check_metrics(metrics: Any, objectives: Sequence[Objective], what: str = 'ev
     Raises:
       FitnessError: not a mapping of names to scalar numbers, or an objective is missing.
     """
-    wanted = ', '.join(o.metric for o in objectives)
+    wanted = ', '.join(dict.fromkeys(name for o in objectives for name in o.metrics))
     if not isinstance(metrics, Mapping):
         raise FitnessError(
             f'{what} must return a dict of scalar metrics with {wanted}, got {type(metrics).__name__} {show(metrics)}. '
@@ -96,11 +105,11 @@ def check_metrics(metrics: Any, objectives: Sequence[Objective], what: str = 'ev
                 f'{what}: the metric {name!r} must be a scalar number, got {came}. Reduce it, e.g. by mean.'
             )
         checked[name] = value
-    for objective in objectives:
-        if objective.metric not in checked:
+    for needed in (name for objective in objectives for name in objective.metrics):
+        if needed not in checked:
             raise FitnessError(
-                f'{what}: the objective {objective.metric!r} is not among the returned metrics {list(checked)}; '
-                f'expected {wanted}.' + did_you_mean(objective.metric, checked)
+                f'{what}: the objective {needed!r} is not among the returned metrics {list(checked)}; '
+                f'expected {wanted}.' + did_you_mean(needed, checked)
             )
     return checked
 
@@ -117,7 +126,7 @@ def to_fitness(metrics: Mapping[str, Any], objectives: Sequence[Objective]) -> n
 
     A trial fails when an objective is NaN or infinite: +inf would otherwise take over the population.
     """
-    columns = [np.asarray(metrics[o.metric]).astype(np.float32) * np.float32(o.sign) for o in objectives]
-    fitness = np.stack(columns, axis=-1)
+    arrays = {name: np.asarray(values) for name, values in metrics.items()}
+    fitness = np.stack([np.asarray(o.fitness(arrays)) for o in objectives], axis=-1)
     failed = ~np.isfinite(fitness).all(-1, keepdims=True)
     return np.where(failed, -np.inf, fitness).astype(np.float32)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import pgjax as pg
+from pgjax import search
 from pgjax.search import multiobjective
 
 ROWS = 8  # one shape for all examples: one compile
@@ -77,7 +78,7 @@ stopped_at = {n: jax.jit(lambda rows, n=n: multiobjective.nondominated_ranks(row
 @pytest.mark.parametrize('number', [1, 31, 32, 33, 100])
 def test_ranks_of_populations_that_do_not_fill_a_word(number):
     rows = np.random.default_rng(number).integers(0, 6, (number, 2)).astype(np.float32)
-    assert multiobjective.nondominated_ranks(rows).tolist() == peeled(rows.tolist())
+    assert ranks_of(rows).tolist() == peeled(rows.tolist())
 
 
 @given(populations(3))
@@ -98,13 +99,13 @@ def test_best_first_is_the_crowded_comparison(rows):
 def test_pyglove_s_fronts_and_infinite_ends():
     assert multiobjective.nondominated_sort([[0, 0], [1, 1], [3, 2], [2, 3]]) == [[2, 3], [1], [0]]
     four = jnp.array([[0.0, 3.0], [1.0, 2.0], [2.0, 1.0], [3.0, 0.0]])
-    assert np.isinf(multiobjective.crowding_distance(four)).tolist() == [True, False, False, True]
+    assert np.isinf(crowding_of(four)).tolist() == [True, False, False, True]
     assert multiobjective.nondominated_sort(np.zeros((0, 2))) == []
 
 
 def test_many_objectives_with_one_is_the_order_of_fitness():
     fitness = jnp.array([[1.0], [3.0], [-jnp.inf], [3.0]])
-    assert multiobjective.best_first(fitness).tolist() == [1, 3, 0, 2]
+    assert order_of(fitness).tolist() == [1, 3, 0, 2]
 
 
 def covered(rows, reference):
@@ -142,3 +143,56 @@ def test_hypervolume_leaves_out_what_failed_or_is_too_bad():
 def test_hypervolume_refuses(fitness, reference, words):
     with pytest.raises(pg.FitnessError, match=words):
         multiobjective.hypervolume(fitness, reference)
+
+
+UNDER = search.constrained(
+    [pg.maximize('value'), pg.minimize('cost')], [search.at_most('weight', 4.0), search.at_least('length', -2.0)]
+)
+
+
+@given(st.lists(st.tuples(*[st.integers(-6, 6).map(float)] * 4), min_size=ROWS, max_size=ROWS))
+def test_feasible_comes_first_and_then_the_least_violation(rows):
+    columns = dict(zip(('value', 'cost', 'weight', 'length'), np.array(rows, np.float32).T, strict=True))
+    fitness = np.stack([np.asarray(o.fitness(columns)) for o in UNDER], -1)
+    violation = np.maximum(columns['weight'] - 4, 0) / 4 + np.maximum(-2 - columns['length'], 0) / 2
+    for i, j in itertools.permutations(range(ROWS), 2):
+        if violation[i] < violation[j]:
+            assert beats(fitness[i], fitness[j])
+        elif violation[i] == violation[j] > 0:
+            assert (fitness[i] == fitness[j]).all()
+    feasible = violation == 0
+    assert (fitness[feasible] == np.stack([columns['value'], -columns['cost']], -1)[feasible]).all()
+
+
+def test_constraints_that_failed_and_penalties():
+    columns = {'value': jnp.ones(4), 'cost': jnp.ones(4), 'length': jnp.zeros(4)}
+    columns['weight'] = jnp.array([4.0, jnp.nan, jnp.inf, 1e30])
+    fitness = [float(f) for f in UNDER[0].fitness(columns)]
+    assert fitness[:3] == [1.0, -math.inf, -math.inf] and -2e30 * (1 + 2**-23) <= fitness[3] < -1e30
+    (soft,) = search.constrained('value', [search.at_most('weight', 4.0)], penalty=0.5)
+    assert soft.fitness({'value': jnp.ones(2), 'weight': jnp.array([4.0, 8.0])}).tolist() == [1.0, 0.5]
+    (zero,) = search.constrained('value', [search.at_most('weight', 0.0)], penalty=1.0)
+    assert zero.fitness({'value': jnp.ones(1), 'weight': jnp.full(1, 3.0)}).tolist() == [-2.0]
+
+
+def test_a_constrained_search_finds_the_best_feasible_point(tmp_path):
+    template = pg.Dict(x=pg.oneof([float(x) for x in range(20)]))
+    wanted = search.constrained(pg.maximize('x'), [search.at_most('square', 130.0)])
+    evaluate = lambda exp, key: {'x': exp.x, 'square': exp.x**2}  # noqa: E731
+    study = search.Study(template, search.Random(batch_size=64), objectives=wanted, path=tmp_path / 'study')
+    study = study.run(evaluate, 2, progress=False)
+    assert study.best.value.x == 11.0
+    assert search.Study.load(tmp_path / 'study').best.value.x == 11.0
+    loop = search.compile(template, evaluate, search.Random(batch_size=64), objectives=wanted)
+    assert jax.jit(loop, static_argnums=1)(jax.random.key(0), 2).best.value.x == 11.0
+
+
+def test_a_constraint_s_metric_must_be_there():
+    with pytest.raises(pg.FitnessError, match=r"'square' is not among .*expected x, square"):
+        search.run(
+            pg.Dict(x=pg.oneof([1.0, 2.0])),
+            lambda exp, key: {'x': exp.x},
+            search.Random(batch_size=2),
+            objectives=search.constrained('x', [search.at_most('square', 1.0)]),
+            generations=1,
+        )

@@ -93,7 +93,7 @@ def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
 def _gaps(column: jax.Array, fronts: jax.Array) -> jax.Array:
     """float32[P]: the gap around each row in one objective, float32[P]."""
     number = len(column)
-    front, value, row = jax.lax.sort((fronts, column, jnp.arange(number)), num_keys=2, is_stable=True)
+    front, value, row = jax.lax.sort((fronts, column, jnp.arange(number)), num_keys=3, is_stable=False)
     edge = front[1:] != front[:-1]
     first = jnp.concatenate([jnp.ones(1, bool), edge])
     last = jnp.concatenate([edge, jnp.ones(1, bool)])
@@ -106,20 +106,32 @@ def _gaps(column: jax.Array, fronts: jax.Array) -> jax.Array:
     return jnp.zeros(number).at[row].set(gap, unique_indices=True)
 
 
-def best_first(fitness: Any) -> jax.Array:
-    """int32[P]: the rows of float[P, M] by the crowded comparison: front, then crowding, then position. Jittable.
+def best_first(fitness: Any, size: int | None = None, tier: Any = None) -> jax.Array:
+    """int32[size]: the best rows of float[P, M] by the crowded comparison: front, then crowding, then position.
 
-    With one objective this is the order of fitness.
+    With one objective this is the order of fitness. Jittable.
+
+    Args:
+      fitness: float[P, M], maximized.
+      size: how many rows are wanted; all by default. Fronts beyond those that are needed are not told apart.
+      tier: int32[P], not negative: rows of a lower tier come first, whatever their fitness, and those above the
+        lowest tier dominate nobody. One tier by default.
 
     >>> import jax.numpy as jnp
     >>> best_first(jnp.array([[0.0, 0.0], [1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])).tolist()
     [1, 3, 2, 0]
     """
     fitness = jnp.asarray(fitness, jnp.float32)
+    number = len(fitness)
+    rows = jnp.arange(number)
+    if tier is not None:
+        fitness = jnp.where(tier[:, None] > 0, -jnp.inf, fitness)
+    tier = jnp.zeros(number, jnp.int32) if tier is None else tier
     if fitness.shape[-1] == 1:
-        return jnp.argsort(-fitness[:, 0], stable=True)
-    ranks = nondominated_ranks(fitness)
-    return jnp.lexsort((-crowding_distance(fitness, ranks), ranks))
+        return jax.lax.sort((tier, -fitness[:, 0], rows), num_keys=3, is_stable=False)[-1][:size]
+    ranks = nondominated_ranks(fitness, size)
+    keys = tier * (number + 1) + ranks, -crowding_distance(fitness, ranks), rows
+    return jax.lax.sort(keys, num_keys=3, is_stable=False)[-1][:size]
 
 
 def nondominated_sort(fitness: Any) -> list[list[int]]:
@@ -128,5 +140,7 @@ def nondominated_sort(fitness: Any) -> list[list[int]]:
     >>> nondominated_sort([[0, 0], [1, 1], [3, 2], [2, 3]])
     [[2, 3], [1], [0]]
     """
-    ranks = np.asarray(nondominated_ranks(jnp.asarray(fitness)))
-    return [np.flatnonzero(ranks == front).tolist() for front in range(int(ranks.max(initial=-1)) + 1)]
+    if not len(fitness):
+        return []
+    ranks = np.asarray(jax.jit(nondominated_ranks)(jnp.asarray(fitness)))
+    return [np.flatnonzero(ranks == front).tolist() for front in range(ranks.max() + 1)]

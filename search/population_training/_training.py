@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from pgjax._errors import ControllerError, FitnessError, SpaceError, show
 from pgjax.search._controller import sanitize
@@ -75,8 +74,7 @@ class Training(Object, type_name='pgjax.search.Training'):
             return state, {name: jnp.asarray(value, jnp.float32) for name, value in checked.items()}
 
         states, metrics = self._each(one)(dna, states, keys, first)
-        columns = [metrics[o.metric] * np.float32(o.sign) for o in objectives]
-        return states, metrics, sanitize(jnp.stack(columns, axis=-1))
+        return states, metrics, sanitize(jnp.stack([o.fitness(metrics) for o in objectives], axis=-1))
 
     def _each(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """`fn` of one member as a function of many."""
