@@ -28,7 +28,8 @@ def merged(study: S, other: StudyState) -> S:
             f'The generation under way has {len(study._rest)} open trials; tell them before merging others.'
         )
     rows = other.history.columns
-    missing = [o.metric for o in study.objectives if len(other.history) and METRIC + o.metric not in rows]
+    needed = [n for o in study.objectives for n in o.metrics] if len(other.history) else []
+    missing = [name for name in needed if METRIC + name not in rows]
     if missing:
         raise FitnessError(f'The other study has no metric {missing[0]!r}; it has {list(other.history.metrics)}.')
     if len(other.history):

@@ -72,7 +72,7 @@ class Feedback:
           TrialStateError: the trial has a result already.
         """
         checked = self._numbers(self._metrics(reward, metrics), self._session.objectives)
-        self._measure(checked, step, checkpoint_path)
+        self._session.measure(self.id, checked, step, checkpoint_path)
         self.done(metadata)
 
     def add_measure(
@@ -90,7 +90,7 @@ class Feedback:
         checked = self._numbers(self._metrics(reward, metrics), ())
         if not checked:
             raise FitnessError(f'Trial {self.id}: a measurement needs a reward or metrics, got none.')
-        self._measure(checked, step, checkpoint_path)
+        self._session.measure(self.id, checked, step, checkpoint_path)
 
     add_measurement = add_measure
 
@@ -102,7 +102,7 @@ class Feedback:
           TrialStateError: the trial has a result already.
         """
         metrics = self._final()
-        if not all(o.metric in metrics for o in self._session.objectives):
+        if not all(n in metrics for o in self._session.objectives for n in o.metrics):
             self._numbers(metrics, self._session.objectives)  # which says what is missing
         for name, value in (metadata or {}).items():
             self.set_metadata(name, value)
@@ -237,14 +237,10 @@ class Feedback:
         return {**found, **dict(zip(names, rewards, strict=True))}
 
     def _numbers(self, metrics: Mapping[str, Any], objectives: Sequence[Objective]) -> dict[str, float]:
+        if len(metrics) == 1 and all(type(metrics.get(n)) is float for o in objectives for n in o.metrics):
+            return dict(metrics)  # what there is most of the time
         checked = check_metrics(metrics, objectives, f'trial {self.id}')
         return {name: float(value) for name, value in checked.items()}
-
-    def _measure(self, metrics: dict[str, float], step: int | None, checkpoint: str | None) -> None:
-        if step is None:
-            before = self._session.measured(self.id)
-            step = before[-1].step + 1 if before else 0
-        self._session.measure(self.id, Measurement(int(step), metrics, checkpoint=checkpoint))
 
     def _final(self) -> Mapping[str, float]:
         last = _measurement.final(self._session.measured(self.id))

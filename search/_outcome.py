@@ -61,7 +61,9 @@ def of_arrays(metrics: Mapping[str, np.ndarray], objectives: Sequence[Objective]
 
 def of_trials(first: int, told: Sequence[Told], objectives: Sequence[Objective]) -> Outcome:
     """The outcome of the trials from `first` on, one by one; a metric that a trial lacks is NaN."""
-    names = dict.fromkeys(o.metric for o in objectives) | dict.fromkeys(n for t in told for n in sorted(t.metrics))
+    names = dict.fromkeys(n for o in objectives for n in o.metrics) | dict.fromkeys(
+        n for t in told for n in sorted(t.metrics)
+    )
     with np.errstate(over='ignore'):  # a number too large for float32 is infinite
         metrics = {name: np.array([t.metrics.get(name, np.nan) for t in told], np.float64) for name in names}
         metrics = {name: column.astype(np.float32) for name, column in metrics.items()}

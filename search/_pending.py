@@ -152,8 +152,9 @@ class _Journal:
         try:
             if not os.path.exists(self._path):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            if os.write(self._descriptor, line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = 0
+            while written < len(line):  # a full disk takes a part, and then raises
+                written += os.write(self._descriptor, line[written:])
             _sync(self._descriptor)
         except OSError as error:
             with contextlib.suppress(OSError):

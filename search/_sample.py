@@ -66,7 +66,11 @@ class Samples(Iterator[tuple[Any, Feedback]]):
         return trial.value, Feedback(self._session, trial, worker, self._policy)
 
     def close(self) -> None:
-        """Gives back a trial that was begun and not completed; leaving the loop does so too."""
+        """Ends the loop early: a trial that was begun is given back, and the study is saved."""
+        self._give_back()
+        self._session.commit()
+
+    def _give_back(self) -> None:
         last, self._last = self._last, None
         if last is not None:
             self._session.give_back(*last)
@@ -81,7 +85,7 @@ class Samples(Iterator[tuple[Any, Feedback]]):
 
     def __del__(self) -> None:
         if getattr(self, '_last', None) is not None:
-            self.close()
+            self._give_back()
 
 
 def sample(
@@ -116,7 +120,8 @@ def sample(
       group: workers of one group get the same trial: replicas of one training. By default each thread is one.
       path: a directory that keeps the study, and through which processes share it.
       early_stopping: what `feedback.should_stop_early()` asks.
-      checkpoint_seconds: least time between checkpoints within a generation; each result is durable anyway.
+      checkpoint_seconds: least time between checkpoints, which are what `Study.load` reads; there is one at the end
+        of the loop, too. Each result is durable at once, and a loop that goes on finds it.
 
     Returns:
       An iterator over `(value, feedback)`; its `study` is the study so far.

@@ -88,6 +88,7 @@ class Session:
             while True:
                 self._look_around()
                 if self.epoch != epoch:
+                    self.commit()
                     return None
                 for number in itertools.takewhile(lambda i: i < limit, self._open):
                     if self._take(number, worker):
@@ -187,13 +188,15 @@ class Session:
         """What was measured of a trial so far."""
         return list(self._measured.get(number, ()))
 
-    def measure(self, number: int, measurement: Measurement) -> None:
-        """Adds a measurement, with the next number in the order of all."""
+    def measure(self, number: int, metrics: Mapping[str, float], step: int | None, checkpoint: str | None) -> None:
+        """Adds a measurement, with the next number in the order of all; by default one step after the last."""
         with self._changed:
             self._recall()
-            made = dataclasses.replace(measurement, order=self._order)
+            curve = self._measured.setdefault(number, [])
+            if step is None:
+                step = curve[-1].step + 1 if curve else 0
+            curve.append(Measurement(int(step), metrics, self._order, checkpoint))
             self._order += 1
-            self._measured.setdefault(number, []).append(made)
 
     def parents_of(self, number: int) -> list[int]:
         """The trials that an open trial was made from."""
@@ -233,7 +236,8 @@ class Session:
     def _begin_generation(self) -> None:
         """Opens the trials of the generation under way that have no result."""
         self._open = {t.id: t for t in self._study.ask() if t.id not in self._results}
-        self._claims = {i: claim for i, claim in self._claims.items() if i in self._open}
+        for number in [i for i in self._claims if i not in self._open]:
+            self._drop_claim(number)
 
     def _close(self, number: int, told: Told) -> None:
         """Notes a result; the controller learns when no trial of the generation is open."""
@@ -242,23 +246,19 @@ class Session:
         if 'measurements' not in told.note:
             self._measured.pop(number, None)  # nobody will ask for it
         self._open.pop(number)
-        self._claims.pop(number, None)
+        self._drop_claim(number)
         if not self._open:
             self._flush()
             self._begin_generation()
-        self._changed.notify_all()
 
     def _flush(self) -> None:
-        """Tells the study the results up to the first open trial."""
-        first = len(self._study.history)
-        number = first
-        while number in self._results:
-            number += 1
-        if number > first:
-            told = [self._results[i] for i in range(first, number)]
+        """Tells the study the results up to the first open trial, a generation at a time."""
+        while (first := len(self._study.history)) in self._results:
+            ids = itertools.takewhile(self._results.__contains__, range(first, self._next_id()))
+            told = [self._results[number] for number in ids]
             self._study = self._study._tell(of_trials(first, told, self._study.objectives))
         if self._pending is None:
-            self._results = {i: told for i, told in self._results.items() if i >= number}
+            self._results = {i: told for i, told in self._results.items() if i >= first}
 
     # --- other threads and processes
 

@@ -27,19 +27,47 @@ def outcome_of(trials: Sequence[Trial], metrics: Any, first: int, end: int, obje
       TrialStateError: other trials.
       FitnessError: other metrics.
     """
-    each = _by_trial(trials, metrics)
-    wanted = range(first, first + len(trials))
-    if not trials or wanted.stop > end or sorted(t.id for t in trials) != list(wanted):
+    numbers = [t.id for t in trials]
+    wanted = range(first, first + len(numbers))
+    in_order = numbers == list(wanted)
+    if not numbers or wanted.stop > end or not (in_order or sorted(numbers) == list(wanted)):
         raise TrialStateError(
-            f'tell got the trials {show([t.id for t in trials])}; pending are those from {first} to {end - 1}, '
+            f'tell got the trials {show(numbers)}; pending are those from {first} to {end - 1}, '
             'each once and in order. What was told before stays.'
         )
-    ordered = [m for _, m in sorted(zip((t.id for t in trials), each, strict=True), key=lambda pair: pair[0])]
-    checked = [check_metrics(m, objectives, f'trial {i}') for i, m in zip(wanted, ordered, strict=True)]
+    columns = _columns(metrics, len(numbers), objectives)
+    if columns is None:
+        columns = _checked_columns(_by_trial(trials, metrics), numbers, objectives)
+    if not in_order:
+        order = np.argsort(numbers)
+        columns = {name: column[order] for name, column in columns.items()}
+    return of_arrays(columns, objectives)
+
+
+def _columns(metrics: Any, number: int, objectives: Sequence[Objective]) -> dict[str, np.ndarray] | None:
+    """Metrics that are arrays of numbers over the trials already; None for anything else."""
+    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
+        return None
+    arrays = {name: metrics[name] for name in sorted(metrics)}
+    plain = all(isinstance(a, np.ndarray) and a.dtype.kind in 'fiub' and a.shape == (number,) for a in arrays.values())
+    if not plain:
+        return None
+    check_metrics({name: array[0] for name, array in arrays.items()}, objectives, 'tell')
+    return {name: _single(array) for name, array in arrays.items()}
+
+
+def _checked_columns(
+    each: Sequence[Mapping[str, Any]], numbers: Sequence[int], objectives: Sequence[Objective]
+) -> dict[str, np.ndarray]:
+    checked = [check_metrics(m, objectives, f'trial {i}') for i, m in zip(numbers, each, strict=True)]
     if any(c.keys() != checked[0].keys() for c in checked):
         raise FitnessError('Every trial of one tell must have the same metrics.')
-    columns = {name: np.array([float(c[name]) for c in checked], np.float32) for name in sorted(checked[0])}
-    return of_arrays(columns, objectives)
+    return {name: _single(np.array([float(c[name]) for c in checked])) for name in sorted(checked[0])}
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over='ignore'):  # a number too large for float32 is infinite
+        return array.astype(np.float32)
 
 
 def _by_trial(trials: Sequence[Trial], metrics: Any) -> list[Mapping[str, Any]]:

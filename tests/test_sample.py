@@ -4,6 +4,8 @@ import contextlib
 import gc
 import os
 import pathlib
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -381,8 +383,8 @@ import sys, time
 import pgjax as pg
 from pgjax import search
 import test_sample
-path, kill_at = sys.argv[1], int(sys.argv[2])
-for exp, feedback in test_sample.loop(path=path):
+path, kill_at, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+for exp, feedback in test_sample.loop(path=path, checkpoint_seconds=seconds):
     print(feedback.id, flush=True)
     if feedback.id == kill_at:
         time.sleep(3600)
@@ -390,11 +392,11 @@ for exp, feedback in test_sample.loop(path=path):
 """
 
 
-def start(path, kill_at=-1):
+def start(path, kill_at=-1, seconds=30.0):
     here = pathlib.Path(__file__).parent
     environment = {**os.environ, 'PYTHONPATH': f'{here}:{here.parent}', 'JAX_PLATFORMS': 'cpu'}
     return subprocess.Popen(
-        [sys.executable, '-c', WORKER, str(path), str(kill_at)],
+        [sys.executable, '-c', WORKER, str(path), str(kill_at), str(seconds)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -403,12 +405,13 @@ def start(path, kill_at=-1):
 
 
 def test_processes_share_a_directory_and_one_is_killed(tmp_path, alone):
-    """The hanging process holds trial 2 until it is killed; the other then gets it, and the study is the same."""
+    """The stopped process holds trial 2 until it is killed; the other then gets it, and the study is the same."""
     path = tmp_path / 'study'
     stuck = start(path, kill_at=2)
     for line in stuck.stdout:
         if line == '2\n':
             break
+    stuck.send_signal(signal.SIGSTOP)
     mine = loop(path=path)
     assert mine.study.generation == 0
     exp, feedback = next(mine)
@@ -425,3 +428,88 @@ def test_processes_share_a_directory_and_one_is_killed(tmp_path, alone):
     assert other.returncode == 0, err
     assert sorted(ids + [int(line) for line in out.split()]) == list(range(2, 22))
     same(search.Study.load(path), alone)
+
+
+def test_processes_that_save_all_the_time(tmp_path, alone):
+    """After each trial one of them commits, and the other goes on from there."""
+    path = tmp_path / 'study'
+    other = start(path, seconds=0.0)
+    for line in other.stdout:
+        if line == '0\n':
+            break
+    ids = [0]
+    for exp, feedback in loop(path=path, checkpoint_seconds=0.0):
+        feedback(score(exp))
+        ids.append(feedback.id)
+    out, err = other.communicate(timeout=60)
+    assert other.returncode == 0, err
+    assert sorted(ids + [int(line) for line in out.split()]) == list(range(22))
+    same(search.Study.load(path), alone)
+
+
+def test_a_full_disk_leaves_the_trial_open(tmp_path):
+    samples = loop(path=tmp_path / 'study', num_trials=4)
+    _, feedback = next(samples)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        with pytest.raises(pg.StudyWriteError, match=r'EFBIG.*bytes needed'):
+            feedback(0.5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    feedback(0.25)
+    for _, feedback in samples:
+        feedback(0.75)
+    assert search.Study.load(tmp_path / 'study').history.metrics['reward'].tolist() == [0.25, 0.75, 0.75, 0.75]
+
+
+def test_a_forked_process_is_told_to_open_the_study_itself(tmp_path, monkeypatch):
+    samples = loop(path=tmp_path / 'study')
+    _, feedback = next(samples)
+    process = os.getpid()
+    monkeypatch.setattr(os, 'getpid', lambda: process + 1)
+    with pytest.raises(pg.StudyLockedError, match=r'forked from process.*Open the study in the child'):
+        feedback(0.5)
+
+
+def test_a_run_goes_on_from_a_loop_and_a_loop_from_a_run(tmp_path, alone):
+    """One directory, two ways to search: the trials that a loop began in a generation are completed by a run."""
+    path = tmp_path / 'study'
+    for exp, feedback in loop(path=path, num_trials=6):
+        feedback(score(exp))
+    study = search.Study.load(path).run(lambda exp, key: {'reward': exp.x * exp.n}, 1, progress=False)
+    assert len(study.history) == 8 and study.generation == 2
+    for exp, feedback in loop(path=path):
+        feedback(score(exp))
+    np.testing.assert_allclose(search.Study.load(path).history.fitness[:8], alone.history.fitness[:8], rtol=1e-6)
+    assert len(search.Study.load(path).history) == 22
+
+
+def test_what_another_process_saved_is_where_a_loop_goes_on(tmp_path, alone):
+    """It has saved five trials of ten that are known here: the other five, of two generations, are kept."""
+    path = tmp_path / 'study'
+    samples = loop(path=path)
+    for _ in range(10):
+        exp, feedback = next(samples)
+        feedback(score(exp))
+    other = search.Study(TEMPLATE, EVOLUTION, objectives='reward', path=path)
+    for size in (4, 1):
+        trials = other.ask(size)
+        other = other.tell(trials, [{'reward': score(t.value)} for t in trials])
+    for exp, feedback in samples:
+        feedback(score(exp))
+    same(search.Study.load(path), alone)
+
+
+def test_closing_a_loop_saves_the_study(tmp_path):
+    with loop(path=tmp_path / 'study') as samples:
+        for exp, feedback in samples:
+            if feedback.id == 2:
+                break
+            feedback(score(exp))
+    assert len(search.Study.load(tmp_path / 'study').history) == 2
+    ended = loop(path=tmp_path / 'other', num_trials=None)
+    for _, feedback in ended:
+        feedback(0.5)
+        feedback.end_loop()
+    assert len(search.Study.load(tmp_path / 'other').history) == 1

@@ -135,11 +135,13 @@ class Settled(Policy, type_name='pgjax.search.early_stopping.Settled'):
 
 
 def fitness_of(curves: Curves, measurement: Measurement) -> np.ndarray | None:
-    """float64[M], the compared metrics, more is better, NaN as -inf; None where the measurement lacks one."""
-    objectives = curves.objectives
-    if any(o.metric not in measurement.metrics for o in objectives):
+    """float64[M], the objectives' metrics, more is better, NaN as -inf; None where the measurement lacks one.
+
+    Of an objective under constraints, its metric alone: a trial may come to hold them later.
+    """
+    if any(o.metric not in measurement.metrics for o in curves.objectives):
         return None
-    values = np.array([o.sign * measurement.metrics[o.metric] for o in objectives])
+    values = np.array([o.sign * measurement.metrics[o.metric] for o in curves.objectives])
     return np.where(np.isnan(values), -np.inf, values)
 
 

@@ -1,0 +1,194 @@
+"""What a study costs around the objective, beside PyGlove and Optuna: `python benchmarks/studies.py`.
+
+Loops that hold nothing but a reward are timed in CPU seconds, which do not depend on what else runs; loops on disk in
+wall time, with all libraries in turn in the same minutes. A library that is not installed is left out.
+"""
+
+import concurrent.futures
+import importlib
+import importlib.util
+import pathlib
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import pgjax as pg
+from pgjax import search
+
+DECISIONS = 10
+MANY = 100  # decisions of the larger space
+
+
+def template(library: Any, decisions: int = DECISIONS) -> Any:
+    return library.Dict(**{f'x{i}': library.floatv(0.0, 1.0) for i in range(decisions)})
+
+
+def cpu_per_call(step: Callable[[], Any], number: int) -> float:
+    """CPU microseconds of one call, the least of three rounds, after a warm-up."""
+    for _ in range(min(number, 130)):
+        step()
+    rounds = []
+    for _ in range(3):
+        start = time.process_time()
+        for _ in range(number):
+            step()
+        rounds.append((time.process_time() - start) / number)
+    return 1e6 * min(rounds)
+
+
+def ours(batch_size: int, path: pathlib.Path | None = None) -> Callable[[], None]:
+    loop = pg.sample(template(pg), search.Random(batch_size=batch_size), path=path)
+
+    def step() -> None:
+        _, feedback = next(loop)
+        feedback(0.5)
+
+    return step
+
+
+def pyglove_loop() -> Callable[[], None]:
+    pyglove = importlib.import_module('pyglove')
+    loop: Iterator[Any] = pyglove.sample(template(pyglove), pyglove.geno.Random(seed=0))
+
+    def step() -> None:
+        _, feedback = next(loop)
+        feedback(0.5)
+
+    return step
+
+
+def optuna_loop(storage: Any = None, decisions: int = DECISIONS) -> Callable[[], None]:
+    optuna = importlib.import_module('optuna')
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def step() -> None:
+        trial = study.ask()
+        for i in range(decisions):
+            trial.suggest_float(f'x{i}', 0.0, 1.0)
+        study.tell(trial, 0.5)
+
+    return step
+
+
+def has(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def in_memory() -> None:
+    print(f'\nIn memory, {DECISIONS} decisions: CPU us a trial (trials per CPU second)')
+    loops = {f'pg.sample, batch_size={b}': (ours(b), 4000) for b in (1, 16, 64, 1024)}
+    if has('optuna'):
+        loops['Optuna, random'] = (optuna_loop(), 500)
+    if has('pyglove'):
+        loops['PyGlove, pg.sample, random'] = (pyglove_loop(), 50)
+    for name, (step, number) in loops.items():
+        micros = cpu_per_call(step, number)
+        print(f'  {name:32} {micros:10.1f}   ({1e6 / micros:,.0f})')
+
+
+def ask_and_tell() -> None:
+    print(f'\nAsk and tell, {MANY} decisions: CPU us a trial, without building its object')
+    for size in (1, 64, 4096):
+        study = search.Study(template(pg, MANY), search.Random(batch_size=size), objectives='y')
+        rewards = {'y': np.zeros(size, np.float32)}
+
+        def step(held: list[Any] = [study], rewards: dict[str, Any] = rewards) -> None:  # noqa: B006  what it goes on from
+            held[0] = held[0].tell(held[0].ask(), rewards)
+
+        print(f'  batch_size={size:<5} {cpu_per_call(step, max(3, 600 // size)) / size:10.2f}')
+    if has('optuna'):
+        print(f'  Optuna, random   {cpu_per_call(optuna_loop(decisions=MANY), 50):10.2f}')
+
+
+def on_disk(folder: pathlib.Path) -> None:
+    """Each in turn, a few trials at a time, so that all meet the same disk."""
+    print(f'\nDurable a trial, {DECISIONS} decisions: wall ms a trial')
+    loops = {'pg.sample': ours(64, folder / 'ours')}
+    if has('optuna'):
+        storages = importlib.import_module('optuna.storages')
+        journal = importlib.import_module('optuna.storages.journal')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # experimental features
+            backend = storages.JournalStorage(journal.JournalFileBackend(str(folder / 'journal')))
+            loops['Optuna journal'] = optuna_loop(backend)
+            loops['Optuna SQLite'] = optuna_loop(f'sqlite:///{folder}/optuna.db')
+    walls: dict[str, list[float]] = {name: [] for name in loops}
+    for step in loops.values():
+        step()
+    for _ in range(8):
+        for name, step in loops.items():
+            number = 80 if name == 'pg.sample' else 4
+            start = time.perf_counter()
+            for _ in range(number):
+                step()
+            walls[name].append((time.perf_counter() - start) / number)
+    middle = {name: float(np.median(times)) for name, times in walls.items()}
+    for name, seconds in middle.items():
+        print(f'  {name:32} {1e3 * seconds:10.2f}   {seconds / middle["pg.sample"]:8.1f} times ours')
+
+
+def workers() -> None:
+    """A trial that sleeps needs no core: what is lost is what the scheduling costs."""
+    print('\nA trial of 20 ms: busy fraction of the workers')
+
+    def sleeps(exp: Any) -> dict[str, float]:
+        time.sleep(0.02)
+        return {'y': exp.x0}
+
+    study = search.Study(template(pg), search.Random(batch_size=128), objectives='y')
+    for number in (1, 8):
+        with concurrent.futures.ThreadPoolExecutor(number) as threads:
+            study.run(lambda exp: {'y': 0.0}, 1, executor=threads, progress=False)
+            start = time.perf_counter()
+            study.run(sleeps, 1, executor=threads, progress=False)
+            print(f'  {number} threads {128 * 0.02 / number / (time.perf_counter() - start):10.3f}')
+
+
+def long_histories(folder: pathlib.Path) -> None:
+    print('\nA long history: CPU us to add a generation of 64, wall ms to save it, wall s to open the study')
+    generation = search.Random(batch_size=64)
+    for trials in (64, 6_400, 1_000_000):
+        path = folder / f'long-{trials}'
+        batch = search.Random(batch_size=max(64, trials // 8))
+        first = search.Study(template(pg), batch, objectives='y')
+        while len(first.history) < trials:
+            first = first.tell(asked := first.ask(), {'y': np.zeros(len(asked), np.float32)})
+        study = search.Study(template(pg), generation, objectives='y')
+        study = study._advanced(history=first.history, _first=len(first.history)).fork(path)
+        start = time.perf_counter()
+        study = search.Study.load(path)
+        opened = time.perf_counter() - start
+        metrics = {'y': np.zeros(64, np.float32)}
+        saves = []
+        for _ in range(6):
+            start = time.perf_counter()
+            study = study.tell(study.ask(), metrics)
+            saves.append(time.perf_counter() - start)
+        held = [study.fork()]
+
+        def step(held: list[Any] = held, metrics: dict[str, Any] = metrics) -> None:
+            held[0] = held[0].tell(held[0].ask(), metrics)
+
+        print(f'  {trials:>9,} trials {cpu_per_call(step, 32):10.0f} {1e3 * min(saves):10.1f} {opened:10.2f}')
+
+
+def main() -> None:
+    folder = pathlib.Path(tempfile.mkdtemp(prefix='pgjax-studies-', dir='.'))
+    try:
+        in_memory()
+        ask_and_tell()
+        workers()
+        long_histories(folder)
+        on_disk(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == '__main__':
+    main()
