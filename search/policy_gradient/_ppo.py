@@ -1,0 +1,159 @@
+"""Proximal policy optimization: several clipped steps on everything that was evaluated lately."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search.policy_gradient._factored import Factored
+from pgjax.search.policy_gradient._policy import Parameters, Policy
+from pgjax.search.policy_gradient._reinforce import step
+from pgjax.search.policy_gradient._rewards import Baseline, Kind, advantages, first_baseline, see
+from pgjax.space import DNA, Space
+
+if TYPE_CHECKING:
+    import optax
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """The last W points told, the oldest overwritten first.
+
+    Attributes:
+      dna: int32[W, C] and float32[W, F].
+      fitness: float32[W], NaN in an empty slot and where it failed.
+      log_prob: float32[W], under the policy that proposed the point.
+      count: int32[], the number of points told so far.
+    """
+
+    dna: DNA
+    fitness: jax.Array
+    log_prob: jax.Array
+    count: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class PPOState:
+    """A policy in training.
+
+    Attributes:
+      policy: its parameters.
+      behaviour: those from which the last batch was drawn.
+      optimizer: its Optax state.
+      baseline: what was seen lately.
+      memory: what it still learns from.
+    """
+
+    policy: Parameters
+    behaviour: Parameters
+    optimizer: Any
+    baseline: Baseline
+    memory: Memory
+
+
+class PPO(Controller, type_name='pgjax.search.PPO'):
+    """Policy gradient with clipped ratios over DNA (Schulman et al., 2017, 1707.06347, equation 7).
+
+    Departures from the paper: an episode is one point, so there is no value function but a moving baseline; steps are
+    taken on the last `window` points, not on the last batch alone, each with the probability that it had when it was
+    proposed, so that what clipping leaves in is reused.
+
+    The defaults were chosen as those of `REINFORCE`: on NAS-Bench-201 (cifar10) accuracy is .62, .33, .07 and .004
+    points below the optimum after 50, 100, 200 and 500 evaluations.
+
+    Attributes:
+      batch_size: B, points per `ask`.
+      policy: a `policy_gradient.Factored` or `policy_gradient.Autoregressive`.
+      learning_rate: of Adam.
+      clip: how far a ratio of probabilities may move from 1 before a point stops pulling.
+      epochs: steps per `tell`, each on the whole window.
+      entropy: the coefficient of the mean entropy of a decision.
+      reward: 'rank' among the window, or 'value': the distance from a moving average in deviations.
+      window: W.
+      decay: of the moving average and deviation, per `tell`.
+
+    >>> from pgjax import search
+    >>> search.PPO(policy=search.policy_gradient.Autoregressive(hidden=8)).policy.hidden
+    8
+    """
+
+    batch_size: int = 10
+    policy: Policy = Factored()
+    learning_rate: float = 0.05
+    clip: float = 0.3
+    epochs: int = 8
+    entropy: float = 0.01
+    reward: Kind = 'rank'
+    window: int = 100
+    decay: float = 0.9
+
+    def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> PPOState:
+        """The uniform policy, and an empty memory."""
+        require_single_objective(self, num_objectives)
+        for setting, least in (('batch_size', 1), ('epochs', 1), ('window', 2)):
+            require(getattr(self, setting) >= least, self, setting, f'at least {least}')
+        parameters = self.policy.init(space, key)
+        size = self.window
+        empty = DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32))
+        memory = Memory(empty, jnp.full(size, jnp.nan), jnp.zeros(size), jnp.int32(0))
+        optimizer = self._optimizer().init(parameters)
+        return PPOState(parameters, parameters, optimizer, first_baseline(size), memory)
+
+    def ask(self, space: Space, state: PPOState, key: jax.Array) -> tuple[DNA, PPOState]:
+        """B points drawn from the policy."""
+        dna = self.policy.sample(space, state.policy, key, self.batch_size)
+        return dna, dataclasses.replace(state, behaviour=state.policy)
+
+    def tell(self, space: Space, state: PPOState, dna: DNA, fitness: Any) -> State:
+        """`epochs` steps on the window; none where it holds nothing that succeeded."""
+        values = sanitize(fitness)[:, 0]
+        log_prob = self.policy.log_prob(space, state.behaviour, dna)
+        memory = _remember(state.memory, dna, values, log_prob)
+        baseline = see(state.baseline, values, self.decay)
+        gain = advantages(baseline, memory.fitness, self.reward)
+        number = jnp.maximum(jnp.isfinite(memory.fitness).sum(), 1)
+        happens = jnp.isfinite(values).any()
+
+        def epoch(carry: tuple[Parameters, Any], _: None) -> tuple[tuple[Parameters, Any], None]:
+            parameters, moments = carry
+            now = self.policy.log_prob(space, parameters, memory.dna)
+            weight = clipped_weight(now - memory.log_prob, gain, self.clip) / number
+            ascent = self.policy.gradient(space, parameters, memory.dna, weight, self.entropy)
+            return step(self._optimizer(), ascent, moments, parameters, happens), None
+
+        (policy, optimizer), _ = jax.lax.scan(epoch, (state.policy, state.optimizer), length=self.epochs)
+        return PPOState(policy, state.behaviour, optimizer, baseline, memory)
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        import optax  # on first use: it costs a tenth of a second
+
+        return optax.adam(self.learning_rate)
+
+
+def clipped_weight(log_ratio: jax.Array, gain: jax.Array, clip: float | jax.Array) -> jax.Array:
+    """What multiplies the gradient of log probability in that of min(r * A, clip(r, 1 - c, 1 + c) * A).
+
+    That is r * A, and 0 where the ratio r has already moved past the clip in the direction of the advantage A.
+    """
+    ratio = jnp.exp(jnp.minimum(log_ratio, 20.0))
+    past = jnp.where(gain > 0, ratio > 1.0 + clip, ratio < 1.0 - clip)
+    return jnp.where(past, 0.0, ratio * gain)
+
+
+def _remember(memory: Memory, dna: DNA, fitness: jax.Array, log_prob: jax.Array) -> Memory:
+    size = len(memory.fitness)
+    dna, fitness, log_prob = jax.tree.map(lambda x: jnp.asarray(x)[-size:], (dna, fitness, log_prob))
+    number = len(fitness)
+    slots = (memory.count + jnp.arange(number)) % size
+    return Memory(
+        dna=jax.tree.map(lambda old, new: old.at[slots].set(new), memory.dna, dna),
+        fitness=memory.fitness.at[slots].set(jnp.where(jnp.isfinite(fitness), fitness, jnp.nan)),
+        log_prob=memory.log_prob.at[slots].set(log_prob),
+        count=memory.count + number,
+    )
