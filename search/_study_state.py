@@ -127,7 +127,8 @@ class StudyState:
     @functools.cached_property
     def _proposed(self) -> tuple[DNA, Any]:
         """The points of the generation under way, on the host, and the controller's state that remembers them."""
-        dna, asked = _ask(self.space, self.controller, self.state, self._key, self.generation)
+        ask = _compiled_ask if self.controller.traceable else _ask
+        dna, asked = ask(self.space, self.controller, self.state, self._key, self.generation)
         return jax.tree.map(np.asarray, dna), asked
 
     @property
@@ -170,7 +171,8 @@ class StudyState:
     def _replayed(self, dna: DNA, fitness: np.ndarray) -> Self:
         """The study whose controller has learned of the generation under way, which were these points."""
         _, asked = self._proposed
-        state = _learn(self.space, self.controller, asked, dna, fitness)
+        learn = _compiled_learn if self.controller.traceable else _learn
+        state = learn(self.space, self.controller, asked, dna, fitness)
         return self._advanced(state=state, generation=self.generation + 1, _first=len(self.history))
 
     @property
@@ -227,11 +229,13 @@ def check_settings(controller: Any, seed: Any, tile: Any, batch: Any) -> None:
         raise ControllerError(f"batch must be 'auto', 'vmap' or 'map', got {show(batch)}.")
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _ask(space: Space, controller: Controller, state: Any, key: jax.Array, generation: Any) -> tuple[DNA, Any]:
     return controller.ask(space, state, jax.random.fold_in(jax.random.fold_in(key, ASK), generation))
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _learn(space: Space, controller: Controller, state: Any, dna: DNA, fitness: Any) -> Any:
     return controller.tell(space, state, dna, fitness)
+
+
+_compiled_ask = jax.jit(_ask, static_argnums=0)
+_compiled_learn = jax.jit(_learn, static_argnums=0)

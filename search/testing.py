@@ -29,8 +29,9 @@ def mixed_space() -> Space:
 def check_controller(controller: Controller, space: Space | None = None, *, num_objectives: int = 1) -> None:
     """Asserts what callers of any controller rely on.
 
-    Proposals are legal and canonical; equal keys give equal proposals; `ask` and `tell` jit; the structure, shapes
-    and dtypes of the state never change; any number of points may be told, failed ones among them.
+    Proposals are legal and canonical; equal keys give equal proposals; `ask` and `tell` jit, unless the controller
+    says that it is not traceable; the structure, shapes and dtypes of the state never change; any number of points
+    may be told, failed ones among them.
 
     Args:
       controller: to be checked.
@@ -47,8 +48,9 @@ def check_controller(controller: Controller, space: Space | None = None, *, num_
     key = jax.random.key(0)
     state = controller.init(space, key, num_objectives)
     shapes = _shapes(state)
-    ask = jax.jit(lambda s, k: controller.ask(space, s, k))
-    tell = jax.jit(lambda s, d, f: controller.tell(space, s, d, f))
+    compiled = jax.jit if controller.traceable else lambda fn: fn
+    ask = compiled(lambda s, k: controller.ask(space, s, k))
+    tell = compiled(lambda s, d, f: controller.tell(space, s, d, f))
     for round_, round_key in enumerate(jax.random.split(key, 6)):
         dna, asked = ask(state, round_key)
         _check_proposals(controller, space, dna)
