@@ -158,6 +158,17 @@ def test_any_text_is_shown_as_text(text):
         assert all(map(str.isprintable, shown.split('\n')))
 
 
+@pytest.mark.parametrize('part', ['x', "\\'", "'", 'a.'])
+def test_long_texts_are_shortened_and_take_linear_time(part):
+    class Foreign:
+        def __repr__(self):
+            return "'" + '\n'.join([part * 4_000] * 5)
+
+    value = pg.Dict(a=Foreign(), b=part * 1_000_000)
+    assert len(terminal(value, width=1000, colours=True)) < 1_000_000
+    assert len(pg.view.to_html(value)) < 2_000_000
+
+
 # Trees and pages
 
 

@@ -7,6 +7,7 @@ import html
 import os
 from typing import Any
 
+from pgjax._errors import shorten
 from pgjax.io import write_atomic
 from pgjax.symbolic import children, format_
 from pgjax.view._compare import Comparison
@@ -19,6 +20,7 @@ _POLICY = (
 )
 _STYLE = 'body{margin:2rem;font-family:system-ui,sans-serif}h1{font-size:1.1rem;font-weight:600}pre{overflow:auto}'
 _MOST_PLAIN = 5_000  # nodes of a value that is also shown as text, where scripts are switched off
+_MOST_CHARACTERS = 200_000  # of that text
 
 
 def to_html(value: Any, *, title: str | None = None) -> str:
@@ -81,4 +83,6 @@ def _plain(value: Any) -> str:
     while pending and seen < _MOST_PLAIN:
         seen += 1
         pending += [part for _, part in children(pending.pop()) or ()]
-    return 'Too large to be shown without scripts.' if pending else format_(value, width=100)
+    if pending:
+        return 'Too large to be shown without scripts.'
+    return shorten(format_(value, width=100), _MOST_CHARACTERS)

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
+from pgjax._errors import shorten
 from pgjax.edit import Diff
 from pgjax.symbolic import Selection, format_
 from pgjax.view._words import safe
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
 
-# What code is made of. A name before a bracket is a class or, in small letters, a hole or a function.
+# What code is made of. A name before a bracket is a class or, in small letters, a hole or a function. Each token is
+# read once and never read back (`*+`), so that no text, of whatever foreign object, takes more than linear time.
 _TOKENS = re.compile(
-    r"""(?P<string>[bB]?'(?:\\.|[^'\\\n])*'|[bB]?"(?:\\.|[^"\\\n])*")"""
-    r'|(?P<open>\bMISSING\b|(?<![\w.])[a-z_]\w*(?=\())'
-    r'|(?P<cls>[A-Za-z_][\w.]*(?=\())'
-    r'|(?P<field>[A-Za-z_]\w*(?==))'
+    r"""(?P<string>'(?:\\.|[^'\\\n])*+'?|"(?:\\.|[^"\\\n])*+"?)"""
+    r'|(?P<open>(?<![\w.])(?:MISSING\b|[a-z_]\w*+(?=\()))'
+    r'|(?P<cls>(?<![\w.])[A-Za-z_][\w.]*+(?=\())'
+    r'|(?P<field>(?<![\w.])[A-Za-z_]\w*+(?==))'
     r'|(?P<constant>\b(?:None|True|False)\b)'
-    r'|(?P<number>(?<![\w.])-?\d[\w.]*(?:(?<=e)[+-]\d+)?)'
+    r'|(?P<number>(?<![\w.])-?\d[\w.]*+(?:(?<=e)[+-]\d++)?)'
 )
 _STYLES = {
     'string': 'green',
@@ -31,6 +33,8 @@ _STYLES = {
     'constant': 'italic blue',
     'number': 'blue',
 }
+_MOST_COLOURED = 100_000  # characters: rich takes a second for some hundred thousand
+_MOST_OF_A_LINE = 10_000  # characters: what is longer, a text of megabytes, loses its middle
 _DIFF_STYLES = {'-': 'red', '+': 'green'}
 
 
@@ -39,7 +43,7 @@ def highlight(code: str) -> Text:
     from rich.text import Text
 
     text = Text(safe(code), overflow='fold')
-    for match in _TOKENS.finditer(text.plain):
+    for match in _TOKENS.finditer(text.plain, 0, _MOST_COLOURED):
         text.stylize(_STYLES[match.lastgroup or ''], *match.span())
     return text
 
@@ -67,7 +71,8 @@ class Terminal:
             return
         if isinstance(value, Selection):
             value = {str(path): part for path, part in value.items()}
-        yield highlight(format_(value, width=options.max_width))
+        lines = format_(value, width=options.max_width).split('\n')
+        yield highlight('\n'.join(shorten(line, _MOST_OF_A_LINE) for line in lines))
 
 
 def rich_console(self: Any, console: Console, options: ConsoleOptions) -> RenderResult:
