@@ -172,7 +172,7 @@ def report(row: Row, rounds: int) -> dict[str, Any]:
     """Measures and prints one row."""
     times = measure(row.contenders, rounds)
     ours, *others = times
-    parts = [f'{row.name:<34} {ours} {times[ours]:9.3f} us']
+    parts = [f'{row.name:<40} {ours} {times[ours]:9.3f} us']
     verdicts = []
     for name in others:
         ratio = times[name] / times[ours]
@@ -282,7 +282,7 @@ def looks(small: Any, pyglove_small: Any) -> list[Row]:
     near = small.rebind({PATH: 1})
     near_too = near.rebind({PATH: 2}).rebind({PATH: 1})
     twin, pyglove_twin, dataclass_twin = build(PGJAX, *SMALL), pyglove_small.clone(), build(DATACLASS, *SMALL)
-    hash(small)
+    hashed = build(PGJAX, *SMALL)
     layer, plain_layer, pyglove_layer = (
         Layer('c', 1, 'r', 0.1),
         DATACLASS['Layer']('c', 1, 'r', 0.1),
@@ -291,21 +291,30 @@ def looks(small: Any, pyglove_small: Any) -> list[Row]:
     return [
         Row('== of the same object', {'pgjax': lambda: small == small}, {}, 1.0),
         Row(
-            '== of trees that share subtrees',
+            '== of equal trees that share subtrees',
             {'pgjax': lambda: near == near_too, 'pyglove': lambda: pyglove.eq(pyglove_small, pyglove_twin)},
             {},
             1.0,
         ),
-        Row(
-            '== of equal, distinct trees',
+        Row(  # strict equality is the same walk, and takes it anew each time
+            '== of the same two, first time',
             {
-                'pgjax': lambda: small == twin,
-                'dataclass': lambda: build and dataclass_twin == DATACLASS_SMALL,
+                'pgjax': lambda: pg.eq(near, near_too, strict=True),
+                'pyglove': lambda: pyglove.eq(pyglove_small, pyglove_twin),
+            },
+            {},
+            1.0,
+        ),
+        Row(
+            '== of equal, distinct trees, first time',
+            {
+                'pgjax': lambda: pg.eq(small, twin, strict=True),
+                'dataclass': lambda: dataclass_twin == DATACLASS_SMALL,
                 'pyglove': lambda: pyglove.eq(pyglove_small, pyglove_twin),
             },
             {},
         ),
-        Row('repeated hash', {'pgjax': lambda: hash(small), 'pyglove': lambda: pyglove.hash(pyglove_small)}, {}, 1.0),
+        Row('repeated hash', {'pgjax': lambda: hash(hashed), 'pyglove': lambda: pyglove.hash(pyglove_small)}, {}, 1.0),
         Row(
             'query by path',
             {

@@ -82,13 +82,13 @@ class Path(tuple[Key, ...]):
 
 def format_keys(keys: tuple[Key, ...]) -> str:
     """The one printed form of a path's keys."""
-    parts: list[str] = []
-    for key in keys:
-        if isinstance(key, str) and key.isidentifier():
-            parts.append(f'.{key}' if parts else key)
-        else:
-            parts.append(f'[{key!r}]')
-    return ''.join(parts)
+    return ''.join(map(label_of, keys)).removeprefix('.')
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def label_of(key: Key) -> str:
+    """A key as it prints after others: '.name', '[0]', "['a.b']"."""
+    return f'.{key}' if isinstance(key, str) and key.isidentifier() else f'[{key!r}]'
 
 
 def to_jax_keys(keys: tuple[Key, ...]) -> tuple[Any, ...]:

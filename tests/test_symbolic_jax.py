@@ -369,6 +369,12 @@ def test_pickle_keeps_functions_classes_and_sharing():
     assert type(again.b) is pg.List
 
 
+def test_a_pickle_may_be_older_than_the_order_of_the_fields():
+    rebuild, (cls, _) = Any3(a=1).__reduce__()
+    assert list(vars(rebuild(cls, {'c': 3, 'b': 2}))) == ['a', 'b', 'c']
+    assert rebuild(cls, {'c': 3, 'b': 2}) == Any3(None, 2, 3)
+
+
 def test_unpickled_derived_state_is_derived_again(calls):
     again = pickle.loads(pickle.dumps(Derived(x=4.0)))
     assert again.double == 8.0

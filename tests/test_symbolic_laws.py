@@ -143,6 +143,44 @@ def test_different(pair):
     assert not pg.eq(*pair) and not pg.eq(*pair[::-1])
 
 
+def plainly_equal(left: Any, right: Any) -> bool:
+    """Equality as one would write it down, one part after the other."""
+    if isinstance(left, (list, pg.List)) and isinstance(right, (list, pg.List)):
+        return len(left) == len(right) and all(map(plainly_equal, left, right))
+    if type(left) is tuple and type(right) is tuple:
+        return len(left) == len(right) and all(map(plainly_equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(plainly_equal(left[key], right[key]) for key in left)
+    if isinstance(left, Any3) and isinstance(right, Any3):
+        return all(plainly_equal(getattr(left, name), getattr(right, name)) for name in 'abc')
+    if isinstance(left, (tuple, list, dict, Any3)) or isinstance(right, (tuple, list, dict, Any3)):
+        return False
+    return left == right or (left != left and right != right)
+
+
+@given(trees, st.data(), st.lists(st.sampled_from(['left', 'right', 'equal']), max_size=4))
+def test_equality_is_the_plain_one_whatever_is_remembered(value, data, looks):
+    left = Any3(a=value)
+    path = data.draw(st.sampled_from(sorted(all_paths(left), key=str)))
+    new = data.draw(scalars)
+    right = left.rebind({path: new}, raise_on_no_change=False) if path else Any3(a=copy.deepcopy(value))
+    expected = plainly_equal(left, right)
+    for look in looks:
+        assert hash(left if look == 'left' else right) if look != 'equal' else (left == right) is expected
+    assert (left == right) is (right == left) is pg.eq(left, right) is expected
+
+
+def test_equality_is_remembered_only_of_what_cannot_change():
+    left, right = Any3(a=np.zeros(2)), Any3(a=np.zeros(2))
+    assert left == right
+    right.a[0] = 1.0
+    assert left != right
+    whole, real = Any3(a=1), Any3(a=1.0)
+    assert whole == real and pg.eq(whole, real) and not pg.eq(whole, real, strict=True)
+    assert Any3(b=whole).rebind({'b': real}).b is real
+    assert left.rebind(a=1) == whole and whole.rebind(a=2) != real != real.rebind(b=2)
+
+
 def test_containers_equal_their_twins():
     assert pg.List([1, {'a': 2}]) == [1, {'a': 2}] and pg.List([1]) == [1] and pg.List([1]) != (1,)
     assert pg.Dict(a=[1]) == {'a': [1]} and pg.Dict(a=[1]) == {'a': [1]}
@@ -234,6 +272,31 @@ def test_a_rule_does_not_enter_what_it_replaced():
 
     assert pg.Dict(a=[5], b=1).rebind(rule) == {'a': [1, 2], 'b': 1}
     assert seen == ['', 'a', 'b']
+
+
+@given(trees)
+def test_a_rule_is_what_it_does_to_each_part(value):
+    def rule(path, part, parent):
+        assert parent is None or hash(parent)  # to remember something about an object does not disturb the walk
+        return (part, 'new') if isinstance(part, bool) or path.key == 'b' else part
+
+    def plainly(part, path, parent):
+        new = rule(path, part, parent)
+        if new is not part:
+            return new
+        if isinstance(part, Any3):
+            return Any3(*[plainly(getattr(part, name), path.child(name), part) for name in 'abc'])
+        if isinstance(part, dict):
+            return {key: plainly(item, path.child(key), part) for key, item in part.items()}
+        if isinstance(part, (list, tuple)):
+            items = [plainly(item, path.child(index), part) for index, item in enumerate(part)]
+            return items if isinstance(part, (list, pg.List)) else tuple(items)
+        return part
+
+    tree = Any3(a=value)
+    before = identities(tree)
+    changed = tree.rebind(rule, raise_on_no_change=False)
+    assert pg.eq(changed, plainly(tree, Path(), None)) and identities(tree) == before
 
 
 def test_a_rule_sees_parents_and_may_replace_the_root():

@@ -11,9 +11,9 @@ from pgjax.edit._patch import Patch
 from pgjax.edit._show_diff import show_change
 from pgjax.edit._work import Value
 from pgjax.symbolic import MISSING, List, Object, eq
-from pgjax.symbolic._nodes import is_list
+from pgjax.symbolic._locate import keys_of, part_of
+from pgjax.symbolic._nodes import fields_of, is_list
 from pgjax.symbolic._object import new
-from pgjax.symbolic._rebuild import keys_of, part_of
 from pgjax.symbolic._spec import ATOMS
 from pgjax.symbolic._update import apply
 
@@ -100,41 +100,34 @@ def diff(a: Any, b: Any) -> Diff:
     while pending:
         x, y, way = pending.pop()
         kind = x.__class__
-        if kind is y.__class__ and hasattr(kind, '__pg_edit__'):
-            below = _below_objects(x, y, kind.__pg_fields__, way)
+        ours = getattr(kind, '__pg_parts__', None) if kind is y.__class__ else None
+        below: list[_Pair] | None = []
+        if ours is fields_of:
+            left, right = x.__dict__, y.__dict__
+            for name in kind.__pg_fields__:
+                u, v = left[name], right[name]
+                if u is not v:
+                    below.append((u, v, (name, way)))
+        elif ours is enumerate and len(x) == len(y):
+            for index, (u, v) in enumerate(zip(x, y)):  # noqa: B905
+                if u is not v:
+                    below.append((u, v, (index, way)))
         elif x is _ABSENT or y is _ABSENT:
             found.append(_change('add', way, None, y) if x is _ABSENT else _change('remove', way, x, None))
             continue
         else:
             below = _below(x, y, way)
-        if below is None:
+        if below is None or _holds_missing(below):
             found.append(_change('set', way, x, y))
         elif below:
-            pending += below if len(below) == 1 else below[::-1]
+            pending += below[::-1]
     return _diff_of(found)
 
 
-def _below_objects(x: Any, y: Any, fields: Iterable[str], way: Any) -> list[_Pair] | None:
-    """What may differ inside two objects of one class; None where they differ as wholes. Speed hangs on this loop."""
-    left, right = x.__dict__, y.__dict__
-    below: list[_Pair] = []
-    for name in fields:
-        u, v = left[name], right[name]
-        if u is not v:
-            if u is MISSING or v is MISSING:
-                return None
-            below.append((u, v, (name, way)))
-    return below
-
-
 def _below(x: Any, y: Any, way: Any) -> list[_Pair] | None:
-    """What may differ inside two other values; None where they differ as wholes."""
-    kind = x.__class__
-    if kind is y.__class__:
-        if kind is List and len(x) == len(y):
-            return _unequal(itertools.count(), x, y, way)
-        if kind in ATOMS:
-            return [] if x == y or (x != x and y != y) else None
+    """What may differ inside two values; None where they differ as wholes."""
+    if x.__class__ is y.__class__ and x.__class__ in ATOMS:
+        return [] if x == y or (x != x and y != y) else None
     if isinstance(x, dict) and isinstance(y, dict):
         return _below_dicts(x, y, way)
     if isinstance(x, (list, tuple)) and isinstance(y, (list, tuple)) and is_list(x) == is_list(y):
@@ -142,15 +135,17 @@ def _below(x: Any, y: Any, way: Any) -> list[_Pair] | None:
     return [] if eq(x, y) else None
 
 
-def _unequal(keys: Iterable[Any], olds: Iterable[Any], news: Iterable[Any], way: Any) -> list[_Pair] | None:
-    """The pairs that may differ; None where no rebind could make one of the other: there MISSING means the default."""
-    below: list[_Pair] = []
-    for key, u, v in zip(keys, olds, news, strict=False):
-        if u is not v:
-            if u is MISSING or v is MISSING:
-                return None
-            below.append((u, v, (key, way)))
-    return below
+def _unequal(keys: Iterable[Any], olds: Iterable[Any], news: Iterable[Any], way: Any) -> list[_Pair]:
+    """The pairs that may differ."""
+    return [(u, v, (key, way)) for key, u, v in zip(keys, olds, news, strict=False) if u is not v]
+
+
+def _holds_missing(below: list[_Pair]) -> bool:
+    """Whether no rebind could set one of these parts: there MISSING means the default."""
+    for u, v, _ in below:  # noqa: SIM110  a third of the time of any()
+        if u is MISSING or v is MISSING:
+            return True
+    return False
 
 
 def _below_dicts(x: Mapping[Any, Any], y: Mapping[Any, Any], way: Any) -> list[_Pair] | None:

@@ -9,32 +9,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pgjax._keypath import Path
 from pgjax.edit._parts import foreign_parts
+from pgjax.edit._spots import Spot
 from pgjax.edit._steps import Anywhere, Deep, Each, Step
 from pgjax.symbolic import children
-from pgjax.symbolic._rebuild import NOWHERE, find_part, index_of
+from pgjax.symbolic._locate import NOWHERE, find_part, index_of
 from pgjax.symbolic._spec import ATOMS
-
-
-class Spot:
-    """A part and the way to it; the path is spelled out only when asked for, since most parts are no focus."""
-
-    __slots__ = ('is_foreign', 'key', 'parent', 'value')
-
-    def __init__(self, parent: Spot | None, key: Any, value: Any, is_foreign: bool):
-        self.parent, self.key, self.value = parent, key, value
-        self.is_foreign = is_foreign  # another library's node lies on the way
-
-    @property
-    def path(self) -> Path:
-        """The keys from the root."""
-        keys: list[Any] = []
-        spot = self
-        while spot.parent is not None:
-            keys.append(spot.key)
-            spot = spot.parent
-        return Path(keys[::-1])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +27,7 @@ class _Plan:
       named: keys to enter, each with the step after it.
       onward: the steps that go on in every part below.
       conditions: the steps that ask something about the part; if it holds, the step after is taken here too.
+      is_idle: a leaf is of no interest here.
     """
 
     is_focus: bool
@@ -54,11 +35,7 @@ class _Plan:
     named: list[tuple[Any, int]]
     onward: tuple[int, ...]
     conditions: tuple[int, ...]
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether a leaf is of no interest here."""
-        return not (self.is_focus or self.leaves or self.conditions)
+    is_idle: bool
 
 
 def find_foci(root: Any, steps: tuple[Step, ...]) -> list[Spot]:
@@ -67,33 +44,35 @@ def find_foci(root: Any, steps: tuple[Step, ...]) -> list[Spot]:
         return _find_one(root, steps)
     found: list[Spot] = []
     plans: dict[tuple[int, ...], _Plan] = {}
-    pending: list[tuple[Spot, tuple[int, ...]]] = [(Spot(None, None, root, False), (0,))]
+    pending: list[tuple[Spot, tuple[int, ...]]] = [(Spot(None, None, root), (0,))]
     while pending:
         spot, states = pending.pop()
-        plan = _plan_at(spot, steps, states, plans)
+        plan = plans.get(states) or _plan(steps, states, plans)
+        if plan.conditions:
+            plan = _asked(plan, spot, steps, states, plans)
         if plan.is_focus:
             found.append(spot)
             continue
         if not (plan.onward or plan.leaves):
             pending.extend(_named_parts(spot, plan.named))
             continue
-        below, is_foreign = _parts(spot)
+        below = _parts(spot.value)
         if below is None:
             if plan.leaves:
                 found.append(spot)
             continue
-        nexts = _positions(spot.value, plan.named)
-        idle = _plan(steps, plan.onward, plans).is_idle
+        nexts = _positions(spot.value, plan.named) if plan.named else {}
+        idle = (plans.get(plan.onward) or _plan(steps, plan.onward, plans)).is_idle
         for key, part in reversed(below):
             if key in nexts:
-                pending.append((Spot(spot, key, part, is_foreign), (*plan.onward, *nexts[key])))
+                pending.append((Spot(spot, key, part), (*plan.onward, *nexts[key])))
             elif not (idle and part.__class__ in ATOMS):
-                pending.append((Spot(spot, key, part, is_foreign), plan.onward))
+                pending.append((Spot(spot, key, part), plan.onward))
     return found
 
 
 def _find_one(root: Any, keys: tuple[Any, ...]) -> list[Spot]:
-    spot = Spot(None, None, root, False)
+    spot = Spot(None, None, root)
     for key in keys:
         below = _named_parts(spot, [(key, 0)])
         if not below:
@@ -102,15 +81,15 @@ def _find_one(root: Any, keys: tuple[Any, ...]) -> list[Spot]:
     return [spot]
 
 
-def _plan_at(spot: Spot, steps: tuple[Step, ...], states: tuple[int, ...], plans: dict[Any, _Plan]) -> _Plan:
-    """The plan for a part, its conditions answered."""
-    plan = _plan(steps, states, plans)
+def _asked(plan: _Plan, spot: Spot, steps: tuple[Step, ...], states: tuple[int, ...], plans: dict[Any, _Plan]) -> _Plan:
+    """The plan for a part once its conditions, and those they lead to, are answered."""
+    parent = spot.parent.value if spot.parent else None
     asked: set[int] = set()
     while len(asked) < len(plan.conditions):
         for index in plan.conditions:
             if index not in asked:
                 asked.add(index)
-                if steps[index].holds(spot.value, spot.parent.value if spot.parent else None):  # type: ignore[union-attr]
+                if steps[index].holds(spot.value, parent):  # type: ignore[union-attr]
                     states = (*states, index + 1)
         plan = _plan(steps, states, plans)
     return plan
@@ -148,31 +127,31 @@ def _plan(steps: tuple[Step, ...], states: tuple[int, ...], plans: dict[Any, _Pl
             conditions.append(index)
         else:
             named.append((step, index + 1))
-    plans[states] = _Plan(is_focus, leaves, named, tuple(sorted(set(onward))), tuple(conditions))
+    is_idle = not (is_focus or leaves or conditions)
+    plans[states] = _Plan(is_focus, leaves, named, tuple(sorted(set(onward))), tuple(conditions), is_idle)
     return plans[states]
 
 
-def _positions(node: Any, named: list[tuple[Any, int]]) -> dict[Any, list[int]]:
+def _positions(node: Any, named: list[tuple[Any, int]]) -> dict[Any, tuple[int, ...]]:
     """The named keys as the node spells them: positions counted from the front, NamedTuple fields by position."""
-    found: dict[Any, list[int]] = {}
+    found: dict[Any, tuple[int, ...]] = {}
+    is_sequence = isinstance(node, (list, tuple))
     for key, after in named:
-        if isinstance(node, (list, tuple)):
+        if is_sequence:
             index = index_of(node, key)
-            if index is None:
+            if index is None or not -len(node) <= index < len(node):
                 continue
-            key = index + len(node) if index < 0 else index
-            if not 0 <= key < len(node):
-                continue
-        found.setdefault(key, []).append(after)
+            key = index % len(node)
+        found[key] = (*found.get(key, ()), after)
     return found
 
 
-def _parts(spot: Spot) -> tuple[list[tuple[Any, Any]] | None, bool]:
-    """(key, part) of what is inside, None for a leaf; and whether another library's node lies on the way there."""
-    if spot.value.__class__ in ATOMS:
-        return None, False
-    ours = children(spot.value)
-    return (ours, spot.is_foreign) if ours is not None else (foreign_parts(spot.value), True)
+def _parts(value: Any) -> list[tuple[Any, Any]] | None:
+    """(key, part) of what is inside, None for a leaf."""
+    if value.__class__ in ATOMS:
+        return None
+    ours = children(value)
+    return foreign_parts(value) if ours is None else ours
 
 
 def _named_parts(spot: Spot, named: list[tuple[Any, int]]) -> list[tuple[Spot, tuple[int, ...]]]:
@@ -181,10 +160,10 @@ def _named_parts(spot: Spot, named: list[tuple[Any, int]]) -> list[tuple[Spot, t
     for key, nexts in _positions(spot.value, named).items():
         part = find_part(spot.value, key)
         if part is not NOWHERE:
-            found.append((Spot(spot, key, part, spot.is_foreign), tuple(nexts)))
+            found.append((Spot(spot, key, part), nexts))
             continue
         for other, foreign in foreign_parts(spot.value) or ():
             if other == key:
-                found.append((Spot(spot, key, foreign, True), tuple(nexts)))
+                found.append((Spot(spot, key, foreign), nexts))
     order = [key for key, _ in children(spot.value) or ()] if len(found) > 1 else []
     return sorted(found, key=lambda item: order.index(item[0].key), reverse=True) if order else found

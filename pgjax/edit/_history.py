@@ -14,6 +14,7 @@ from pgjax._errors import UriError
 from pgjax._keypath import Path
 from pgjax.edit._uri import to_uri
 from pgjax.symbolic import Dict, List
+from pgjax.symbolic._containers import symbolic
 
 _KEY = '_pg_history'
 
@@ -69,10 +70,14 @@ def _copy(node: Any, record: tuple[Any, ...]) -> Any:
 
 def _kept(rule: Any) -> Any:
     """A rule that the user cannot change any more."""
-    return Dict({str(Path.parse(path)): value for path, value in rule.items()}) if isinstance(rule, Mapping) else rule
+    if not isinstance(rule, Mapping):
+        return rule
+    return {path: symbolic(value, (path, None)) for path, value in rule.items()}
 
 
 def _shown(rule: Any) -> Any:
+    if isinstance(rule, Mapping):
+        return Dict({str(Path.parse(path)): value for path, value in rule.items()})
     try:
         return to_uri(rule)
     except UriError:

@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 
 from pgjax._errors import FieldTypeError, PathError, did_you_mean
 from pgjax._keypath import Path
-from pgjax.edit._foci import Spot, find_foci
-from pgjax.edit._parts import put
+from pgjax.edit._foci import find_foci
 from pgjax.edit._patch import Patch
+from pgjax.edit._spots import Spot, put_spots
 from pgjax.edit._steps import Step, Where, to_selectors, to_steps
 from pgjax.edit._work import Value
 from pgjax.symbolic import MISSING, Object
-from pgjax.symbolic._rebuild import part_of
-from pgjax.symbolic._update import apply
+from pgjax.symbolic._locate import part_of
 
 S = TypeVar('S')
 
@@ -224,9 +223,7 @@ def lens(*selectors: Any, where: Callable[..., Any] | None = None) -> Lens:
 
 
 def _put(x: Any, spots: list[Spot], values: Sequence[Any]) -> Any:
-    changed = [(spot, value) for spot, value in zip(spots, values, strict=True) if value is not spot.value]
-    updates = {spot.path: value for spot, value in changed}
-    return put(x, updates) if any(spot.is_foreign for spot in spots) else apply(x, updates)
+    return put_spots(x, [(spot, new) for spot, new in zip(spots, values, strict=True) if new is not spot.value])
 
 
 def _call(function: Callable[[Any], Any], spot: Spot) -> Any:

@@ -9,16 +9,19 @@ import jax
 
 from pgjax._errors import PathError
 from pgjax._keypath import Path, from_jax_keys
-from pgjax.symbolic import MISSING, Insertion, Placeholder, children
-from pgjax.symbolic._rebuild import find_part, no_such_part, same
+from pgjax.symbolic import MISSING, Insertion, Placeholder
+from pgjax.symbolic._locate import find_part, no_such_part
+from pgjax.symbolic._rebuild import same
 from pgjax.symbolic._spec import ATOMS, is_array
 from pgjax.symbolic._update import apply
+
+_NEVER_FOREIGN = (tuple, list, dict, type, Placeholder)
 
 
 def foreign_parts(value: Any) -> list[tuple[Any, Any]] | None:
     """(key, part) of a node that another library registered with JAX; None for leaves and for our own nodes."""
     cls = value.__class__
-    if cls in ATOMS or is_array(value) or isinstance(value, (type, Placeholder)) or children(value) is not None:
+    if cls in ATOMS or hasattr(cls, '__pg_parts__') or isinstance(value, _NEVER_FOREIGN) or is_array(value):
         return None
     flat, _ = _one_level(value)
     return None if flat is None else [(from_jax_keys(path)[-1], part) for path, part in flat]
@@ -50,22 +53,30 @@ def put(root: Any, updates: Mapping[Path, Any]) -> Any:
 
 def _with_foreign(node: Any, updates: Mapping[Path, Any], where: Path) -> Any:
     """A foreign node with some of what is below it replaced; `node` itself where nothing changes."""
-    flat, treedef = _one_level(node)
-    assert flat is not None
     by_key: dict[Any, dict[Path, Any]] = {}
     for path, value in updates.items():
         by_key.setdefault(path[0], {})[Path(path[1:])] = value
-    parts = []
-    for path, part in flat:
-        key = from_jax_keys(path)[-1]
-        made = put(part, by_key.pop(key)) if key in by_key else part
+    parts = dict(foreign_parts(node) or ())
+    return with_foreign_parts(
+        node, {k: put(parts[k], below) if k in parts else below for k, below in by_key.items()}, where
+    )
+
+
+def with_foreign_parts(node: Any, edits: Mapping[Any, Any], where: tuple[Any, ...]) -> Any:
+    """A foreign node with some of its parts replaced; `node` itself where nothing changes.
+
+    Raises:
+      PathError: there is no such part, or it would come or go.
+    """
+    flat, treedef = _one_level(node)
+    parts = {from_jax_keys(path)[-1]: part for path, part in flat or ()}
+    for key, made in edits.items():
+        if key not in parts:
+            raise no_such_part(node, key, where)
         if made is MISSING or isinstance(made, Insertion):
-            raise PathError(f'{where.child(key)}: {type(node).__name__} cannot gain or lose parts; set a value.')
-        parts.append(part if same(part, made) else made)
-    if by_key:
-        raise no_such_part(node, next(iter(by_key)), where)
-    unchanged = all(new is old for new, (_, old) in zip(parts, flat, strict=True))
-    return node if unchanged else treedef.unflatten(parts)
+            raise PathError(f'{Path((*where, key))}: {type(node).__name__} cannot gain or lose parts; set a value.')
+    changed = {key: made for key, made in edits.items() if not same(parts[key], made)}
+    return treedef.unflatten({**parts, **changed}.values()) if changed else node
 
 
 def _one_level(value: Any) -> tuple[list[tuple[Any, Any]] | None, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +11,7 @@ from pgjax._errors import FieldTypeError, PathError, shorten
 from pgjax._keypath import Path, format_keys
 from pgjax.edit._recorder import record
 from pgjax.symbolic import Object
+from pgjax.symbolic._query import takes_parent
 
 
 class Each(Object, type_name='pgjax.lens.Each'):
@@ -47,7 +48,7 @@ class Where(Anywhere, type_name='pgjax.lens.Where'):
 
     def holds(self, value: Any, parent: Any) -> bool:
         """Whether the function says yes."""
-        return bool(self.where(value, parent) if _arity(self.where) == 2 else self.where(value))
+        return bool(self.where(value, parent) if takes_parent(self.where) else self.where(value))
 
 
 Step = str | int | Each | Deep | Anywhere
@@ -69,7 +70,7 @@ def to_steps(selector: Any) -> tuple[Step, ...]:
       FieldTypeError: there is no such kind of selector.
     """
     if isinstance(selector, str) and not isinstance(selector, Path):
-        return tuple(_read(selector))
+        return _read(selector)
     if isinstance(selector, (Path, tuple, int)) and not isinstance(selector, bool):
         return tuple(Path.parse(selector))
     if isinstance(selector, type):
@@ -107,7 +108,12 @@ def _write(step: Any, is_inside: bool) -> str:
     return key if key.startswith('[') else dot + key
 
 
-def _read(text: str) -> Iterator[Step]:
+@functools.lru_cache(maxsize=1024)
+def _read(text: str) -> tuple[Step, ...]:
+    return tuple(_steps_of(text))
+
+
+def _steps_of(text: str) -> Iterator[Step]:
     start = 0
     for match in _TOKEN.finditer(text):
         if match['stray']:
@@ -127,13 +133,3 @@ def _keys(text: str, is_after_star: bool, is_before_star: bool) -> Path:
     if is_after_star and (is_before_star or text != '.'):
         text = text.removeprefix('.')
     return Path.parse(text.removesuffix('.') if is_before_star else text)
-
-
-def _arity(function: Callable[..., Any]) -> int:
-    """2 for `where(value, parent)`, else 1."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return 1
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return 2 if sum(p.default is p.empty for p in positional) == 2 else 1

@@ -28,8 +28,8 @@ from pgjax.space._plan import (
 )
 from pgjax.space._switch import Switch
 from pgjax.symbolic import Placeholder
+from pgjax.symbolic._locate import part_of
 from pgjax.symbolic._spec import is_array
-from pgjax.symbolic._update import part_of
 
 
 def assign(root: Node) -> set[Gene]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import numpy as np
 
-from pgjax.symbolic._nodes import children, is_list
+from pgjax.symbolic._nodes import children, fields_of, is_list
 from pgjax.symbolic._spec import ATOMS, is_array
 
 
@@ -26,49 +27,76 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
     >>> pg.eq({'x': float('nan')}, {'x': float('nan')})
     True
     """
+    if a is b:
+        return True
+    root, twin, lasting = a, b, True
     pending = [(a, b)]
     while pending:
         a, b = pending.pop()
-        if a is b:
-            continue
-        kind, other = a.__class__, b.__class__
-        if kind in ATOMS and other in ATOMS:
-            if (strict and kind is not other) or not (a == b or (a != a and b != b)):
-                return False
-            continue
-        if kind is not other and strict and not _are_twins(a, b):
-            return False
-        pairs: Any
-        if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-            if len(a) != len(b) or (kind is not other and is_list(a) != is_list(b)):
-                return False
-            pairs = zip(a, b, strict=True)
-        elif isinstance(a, dict) and isinstance(b, dict):
-            if len(a) != len(b) or a.keys() != b.keys():
-                return False
-            pairs = [(item, b[key]) for key, item in a.items()]
-        elif hasattr(kind, '__pg_fields__'):
-            if kind is not other:
-                return False
+        kind = a.__class__
+        ours = getattr(kind, '__pg_parts__', None) if kind is b.__class__ else None
+        if ours is fields_of:
             left, right = a.__dict__, b.__dict__
-            if '_pg_hash' in left and '_pg_hash' in right and left['_pg_hash'] != right['_pg_hash']:
-                return False
-            names = kind.__pg_fields__  # type: ignore[union-attr]
-            pairs = [(left[name], right[name]) for name in names if left[name] is not right[name]]
-        elif _equal_leaves(a, b, strict):
-            continue
-        else:
-            return False
-        for pair in pairs:  # what can be told at once is; the rest waits
-            x, y = pair
-            if x is y:
-                continue
-            if x.__class__ is y.__class__ and x.__class__ in ATOMS:
-                if not (x == y or (x != x and y != y)):
+            names = kind.__pg_fields__
+            if len(left) != len(names) != len(right):
+                known = _remembered(left, right)
+                if known is False:
                     return False
-            else:
-                pending.append(pair)
+                if known and not strict:
+                    continue
+            for name in names:  # what can be told at once is, here as below; the rest waits
+                x, y = left[name], right[name]
+                if x is not y:
+                    if x.__class__ is y.__class__ and x.__class__ in ATOMS:
+                        if x != y and (x == x or y == y):  # NaN equals NaN
+                            return False
+                    else:
+                        pending.append((x, y))
+            continue
+        if ours is enumerate and len(a) == len(b):
+            pairs = zip(a, b)  # noqa: B905  as the line above says
+        elif (pairs := _pairs(a, b, strict)) is None:
+            return False
+        else:
+            lasting = lasting and ours is not None
+        for x, y in pairs:
+            if x is not y:
+                if x.__class__ is y.__class__ and x.__class__ in ATOMS:
+                    if x != y and (x == x or y == y):
+                        return False
+                else:
+                    pending.append((x, y))
+    if lasting and hasattr(root.__class__, '__pg_fields__'):
+        root.__dict__['_pg_twin'] = twin.__dict__['_pg_twin'] = object()
     return True
+
+
+def _remembered(left: dict[str, Any], right: dict[str, Any]) -> bool | None:
+    """Whether two objects are equal, by what is remembered of them.
+
+    Objects found equal share a token, if nothing that may change, such as an array, had to be compared.
+    """
+    token = left.get('_pg_twin')
+    if token is not None and token is right.get('_pg_twin'):
+        return True
+    one, other = left.get('_pg_hash'), right.get('_pg_hash')
+    return None if one is None or other is None or one == other else False
+
+
+def _pairs(a: Any, b: Any, strict: bool) -> Iterable[tuple[Any, Any]] | None:
+    """What must be equal for `a` and `b` to be equal; None if they are not."""
+    kind, other = a.__class__, b.__class__
+    if kind in ATOMS and other in ATOMS:
+        return () if (kind is other or not strict) and (a == b or (a != a and b != b)) else None
+    if kind is not other and strict and not _are_twins(a, b):
+        return None
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        if len(a) != len(b) or (kind is not other and is_list(a) != is_list(b)):
+            return None
+        return zip(a, b, strict=True)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [(item, b[key]) for key, item in a.items()] if len(a) == len(b) and a.keys() == b.keys() else None
+    return () if not hasattr(kind, '__pg_fields__') and _equal_leaves(a, b, strict) else None
 
 
 def _equal_leaves(a: Any, b: Any, strict: bool) -> bool:

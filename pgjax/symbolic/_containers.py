@@ -46,6 +46,7 @@ class List(tuple[T, ...], Generic[T]):
     """
 
     __pg_node__ = True
+    __pg_parts__ = enumerate
     _pg_flat = _pytree.FlatForm(lambda node: _pytree.flat_sequence(node))
     _freeze(locals(), '__setitem__ __delitem__ __iadd__ __imul__ append extend insert pop remove clear sort reverse')
 
@@ -118,6 +119,7 @@ class Dict(dict[Any, T], Generic[T]):
     """
 
     __pg_node__ = True
+    __pg_parts__ = staticmethod(lambda node: iter([*node.items()]))
     _pg_flat = _pytree.FlatForm(lambda node: _flat_dict(node))
     _freeze(locals(), '__setitem__ __delitem__ __ior__ update pop popitem clear setdefault __delattr__ __setattr__')
 

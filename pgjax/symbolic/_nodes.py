@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 
 def children(value: Any) -> list[tuple[Any, Any]] | None:
     """(key, part) for each part of a container, or None where `value` is entered by nobody."""
-    if isinstance(value, (list, tuple)):
-        return list(enumerate(value))
-    if isinstance(value, dict):
-        return list(value.items())
-    fields = getattr(value.__class__, '__pg_fields__', None)
-    if fields is None:
-        return None
-    state = value.__dict__
-    return [(name, state[name]) for name in fields]
+    parts = iter_parts(value)
+    return None if parts is None else list(parts)
+
+
+def iter_parts(value: Any) -> Iterator[tuple[Any, Any]] | None:
+    """`children`, one at a time; what the caller does meanwhile changes nothing about them."""
+    of_ours = getattr(value.__class__, '__pg_parts__', None)
+    if of_ours is not None:
+        return of_ours(value)
+    if isinstance(value, tuple):
+        return enumerate(value)
+    if isinstance(value, list):
+        return enumerate(value.copy())
+    return iter(value.copy().items()) if isinstance(value, dict) else None
+
+
+def fields_of(node: Any) -> Iterator[tuple[str, Any]]:
+    """(name, value) for each field of an object."""
+    state, fields = node.__dict__, node.__class__.__pg_fields__
+    if len(state) == len(fields):  # else something is remembered about the object, behind its fields
+        return iter(state.copy().items())
+    return iter([(name, state[name]) for name in fields])
 
 
 def is_list(value: Any) -> bool:

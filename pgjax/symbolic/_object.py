@@ -17,6 +17,7 @@ from pgjax.symbolic._compare import eq, hash_
 from pgjax.symbolic._define import define, finish
 from pgjax.symbolic._field import Field, FieldInfo, field
 from pgjax.symbolic._format import format_
+from pgjax.symbolic._nodes import fields_of
 from pgjax.symbolic._update import updated
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Object(metaclass=ObjectMeta):
     """
 
     __pg_node__ = True
+    __pg_parts__ = staticmethod(fields_of)
     __pg_fields__: ClassVar[Mapping[str, Field]] = {}
     __pg_type_name__: ClassVar[str] = 'pgjax.Object'
     __pg_pending__: ClassVar[Callable[[], None] | None] = None
@@ -175,21 +177,25 @@ class Object(metaclass=ObjectMeta):
         return (restore, (type(self), _registry.to_portable(values_of(self))))
 
 
-# Gives an object its attributes in one go. Python reads attributes of a dict set in this way nearly as fast as those
-# of a plain class, and twice as fast as those of a `__dict__` that was filled key by key.
+# Gives an object its attributes in one go: the fields first and in order, on which `_nodes` relies. Python reads
+# attributes of a dict set in this way nearly as fast as those of a plain class, and twice as fast as those of a
+# `__dict__` that was filled key by key.
 set_state: Callable[[Any, dict[str, Any]], None] = Object.__dict__['__dict__'].__set__
 
 
 def new(cls: type, values: Mapping[str, Any]) -> Any:
-    """An object of values that are known to be valid."""
+    """An object of values that are known to be valid, one for each field, in order."""
     made = object.__new__(cls)
     set_state(made, dict(values))
     return made
 
 
 def restore(cls: type, values: dict[str, Any]) -> Any:
-    """An object out of a pickle."""
-    return new(cls, _registry.from_portable(values))
+    """An object out of a pickle, which may be older than the order of the fields, or than some of them."""
+    fields: Mapping[str, Field] = cls.__pg_fields__  # type: ignore[attr-defined]
+    known = _registry.from_portable(values)
+    known.update({name: field.default for name, field in fields.items() if name not in known})
+    return new(cls, {name: known[name] for name in fields})
 
 
 def make(cls: type, values: Mapping[str, Any], label: Any) -> Any:

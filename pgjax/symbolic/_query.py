@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pgjax._errors import NoChangeError, PathError
-from pgjax._keypath import Path
+from pgjax._keypath import Path, label_of
 from pgjax.symbolic._compare import eq
-from pgjax.symbolic._nodes import children
-from pgjax.symbolic._rebuild import NOWHERE, find_part, part_of
+from pgjax.symbolic._locate import NOWHERE, find_part, part_of
+from pgjax.symbolic._nodes import children, iter_parts
 from pgjax.symbolic._spec import ATOMS
 from pgjax.symbolic._update import apply
 
@@ -131,56 +132,50 @@ def query(
     (Path('[0]'), Path('[1]'))
     """
     match = re.compile(path_regex).match if path_regex is not None else None
-    two = where is not None and _takes_parent(where)
+    two = where is not None and takes_parent(where)
     found: dict[Path, Any] = {}
-    labels: dict[Any, str] = {}
-    text = ''
-    # A frame: parts still to be seen, and the key chain and printed path of the node that holds them. Chains are
-    # spelled out only for what is selected, and paths printed only where a regex wants to see them.
-    frames: list[tuple[Iterator[Any], Any, str, Any]] = [(iter([(_ROOT, value)]), None, '', None)]
-    while frames:
-        parts, chain, above, node = frames[-1]
-        for key, part in parts:
-            if match is not None:
-                text = above + (labels.get(key) or labels.setdefault(key, _label(key)))
-                text = text[1:] if not above and text[:1] == '.' else text
-            if (match is None or match(text)) and (
-                where is None or (where(part, node) if two else where(part))  # type: ignore[call-arg]
-            ):
-                found[_path((key, chain))] = part
+    if (match is None or match('')) and (where is None or (where(value, None) if two else where(value))):
+        found[Path()] = value
+    node, above, text, pending = value, (), '', iter_parts(value)
+    if pending is None or (found and not enter_selected):
+        return Selection(value, found)
+    labels = _Labels()
+    stack: list[Any] = []  # of the nodes above: what is still to be seen in them
+    here = ''
+    while True:
+        for key, part in pending:
+            if match is not None:  # paths are printed only where a regex wants to see them
+                here = text + labels[key] if text else labels[key].removeprefix('.')
+            if (match is None or match(here)) and (where is None or (where(part, node) if two else where(part))):
+                found[_new_tuple(Path, above + (key,))] = part  # noqa: RUF005  half the time of (*above, key)
                 if not enter_selected:
                     continue
-            if part.__class__ not in ATOMS and (inner := children(part)):
-                frames.append((iter(inner), (key, chain), text, part))
+            if part.__class__ not in ATOMS and (inner := iter_parts(part)) is not None:
+                stack.append((node, above, text, pending))
+                node, above, text, pending = part, above + (key,), here, inner  # noqa: RUF005
                 break
         else:
-            frames.pop()
-    return Selection(value, found)
+            if not stack:
+                return Selection(value, found)
+            node, above, text, pending = stack.pop()
 
 
-class _Root:
-    """The key of the root, which prints as nothing."""
+_new_tuple = tuple.__new__
 
 
-_ROOT = _Root()
+class _Labels(dict[Any, str]):
+    """`label_of`, for half its price where it is asked most."""
+
+    def __missing__(self, key: Any) -> str:
+        label = self[key] = label_of(key)
+        return label
 
 
-def _label(key: Any) -> str:
-    """A key as it prints after another."""
-    if key is _ROOT:
-        return ''
-    return f'.{key}' if isinstance(key, str) and key.isidentifier() else f'[{key!r}]'
-
-
-def _path(chain: Any) -> Path:
-    keys = []
-    while chain is not None:
-        key, chain = chain
-        keys.append(key)
-    return Path(keys[-2::-1])  # without the root's
-
-
-def _takes_parent(where: Callable[..., bool]) -> bool:
+def takes_parent(where: Callable[..., Any]) -> bool:
+    """Whether a condition is one of `(value, parent)`, and not of `(value)`."""
+    code = getattr(where, '__code__', None)
+    if code is not None and where.__class__ is types.FunctionType and not hasattr(where, '__wrapped__'):
+        return code.co_argcount - len(where.__defaults__ or ()) == 2
     try:
         parameters = inspect.signature(where).parameters.values()
     except (TypeError, ValueError):  # a builtin such as `callable`

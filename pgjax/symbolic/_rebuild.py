@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pgjax._errors import FieldTypeError, FieldValueError, MissingFieldError, PathError, did_you_mean, show
+from pgjax._errors import FieldTypeError, FieldValueError, MissingFieldError, PathError
 from pgjax._keypath import format_keys
 from pgjax.symbolic._bind import bind
 from pgjax.symbolic._compare import eq
 from pgjax.symbolic._containers import Dict, List, symbolic
+from pgjax.symbolic._locate import NOWHERE, Where, index_of, keys_of, location_of, no_such_part
 from pgjax.symbolic._placeholder import MISSING
 from pgjax.symbolic._spec import ATOMS, Location, format_location, is_array, is_traced
-
-Where = Location | None  # the chain of keys from a node up to the root, which is None
 
 
 class Insertion:
@@ -36,68 +35,6 @@ class Insertion:
 
     def __repr__(self) -> str:
         return f'Insertion({self.value!r})'
-
-
-def part_of(node: Any, key: Any, path: tuple[Any, ...], depth: int) -> Any:
-    """The part of `node` under `key`; `path` and `depth` say where, for the message.
-
-    Raises:
-      PathError: there is no such part.
-    """
-    found = find_part(node, key)
-    if found is NOWHERE:
-        raise no_such_part(node, key, path[:depth])
-    return found
-
-
-NOWHERE: Any = type('Nowhere', (), {'__slots__': ()})()
-
-
-def find_part(node: Any, key: Any) -> Any:
-    """The part of `node` under `key`, or NOWHERE."""
-    fields = getattr(node.__class__, '__pg_fields__', None)
-    if fields is not None:
-        return node.__dict__[key] if key in fields else NOWHERE
-    if isinstance(node, (list, tuple)):
-        index = index_of(node, key)
-        return node[index] if index is not None and -len(node) <= index < len(node) else NOWHERE
-    if isinstance(node, dict):
-        return node.get(key, NOWHERE)
-    return NOWHERE
-
-
-def index_of(node: Any, key: Any) -> int | None:
-    """The position that `key`, an int or the name of a NamedTuple's field, means in a sequence."""
-    if isinstance(key, int) and not isinstance(key, bool):
-        return key
-    names = getattr(node, '_fields', ())
-    return names.index(key) if key in names else None
-
-
-def keys_of(where: Where) -> tuple[Any, ...]:
-    """The keys of a location, outermost first."""
-    keys: list[Any] = []
-    while where is not None:
-        key, where = where
-        keys.append(key)
-    return tuple(keys[::-1])
-
-
-def no_such_part(node: Any, key: Any, keys: tuple[Any, ...]) -> PathError:
-    """The error for a path that leads nowhere: what stands there, and what could be asked for."""
-    here, label = format_keys(keys), format_keys((*keys, key))
-    where = repr(here) if here else 'the root'
-    name = type(node).__name__
-    fields = getattr(node.__class__, '__pg_fields__', None)
-    if fields is not None:
-        text = f'{label}: {key!r} is not a field of {name} (at {where}); its fields are {", ".join(fields)}.'
-        return PathError(text + did_you_mean(key, fields))
-    if isinstance(node, (list, tuple)):
-        return PathError(f'{label}: index {key!r} does not fit a sequence of length {len(node)} (at {where}).')
-    if isinstance(node, dict):
-        text = f'{label}: no key {key!r} (at {where}); its keys are {show(list(node))}.'
-        return PathError(text + did_you_mean(key, node))
-    return PathError(f'{label}: {where} is {name} {show(node)}; {name} has no children.')
 
 
 def same(old: Any, new: Any) -> bool:
@@ -119,35 +56,64 @@ def with_parts(node: Any, edits: Mapping[Any, Any], keys: tuple[Any, ...] = ()) 
       PathError: there is no such part.
       FieldTypeError, FieldValueError: a value does not fit.
     """
-    return rebuild(node, edits, {}, location_of(keys))
+    return rebuild(node, edits, {}, where=location_of(keys))
 
 
-def location_of(keys: tuple[Any, ...]) -> Where:
-    """The location of the node under `keys`."""
-    where: Where = None
-    for key in keys:
-        where = (key, where)
-    return where
-
-
-def rebuild(node: Any, edits: Mapping[Any, Any], spine: Mapping[Any, tuple[Any, bool]], where: Where = None) -> Any:
+def rebuild(
+    node: Any, edits: Mapping[Any, Any], spine: Mapping[Any, Any], trusted: bool = True, where: Where = None
+) -> Any:
     """`node` with new values and rebuilt children.
 
     Args:
       node: an object or container.
       edits: new values by key.
-      spine: by key, a rebuilt child and whether it is known to fit wherever the old one did.
+      spine: rebuilt children by key.
+      trusted: whether these are known to fit wherever the old ones did.
       where: the node's location, for messages.
     """
     kind = node.__class__
     if hasattr(kind, '__pg_edit__'):
-        return _with_fields(node, edits, spine, where)
-    parts = {**edits, **{key: _Rebuilt(child) for key, (child, _) in spine.items()}} if spine else edits
+        return _with_fields(node, edits, spine, trusted, where)
+    parts = {**edits, **{key: _Rebuilt(child) for key, child in spine.items()}} if spine else edits
     if isinstance(node, (list, tuple)):
         return _with_items(node, parts, where)
     if isinstance(node, dict):
         return _with_keys(node, parts, where)
     raise no_such_part(node, next(iter(parts)), keys_of(where))
+
+
+def remade(node: Any, edits: Mapping[Any, Any], spine: Mapping[Any, Any], trusted: bool, where: Where) -> Any:
+    """`rebuild`, with short ways for what most edits come to."""
+    if not spine:
+        if not edits:
+            return node
+        if len(edits) == 1 and hasattr(node.__class__, '__pg_edit__'):
+            ((name, value),) = edits.items()
+            made = with_atom(node, name, value)
+            if made is not NOWHERE:
+                return made
+    elif not edits:
+        if node.__class__ is List:  # nothing new in it: its parts are valid already
+            return _with_spine(node, spine)
+        if trusted and len(spine) == 1 and hasattr(node.__class__, '__pg_edit__'):
+            ((name, value),) = spine.items()
+            copy, deep, is_plain = node.__class__.__pg_edit__
+            if is_plain and name not in deep:
+                return copy(node, name, value)
+    return rebuild(node, edits, spine, trusted, where)
+
+
+def _with_spine(node: List[Any], spine: Mapping[int, Any]) -> List[Any]:
+    items = [*node]
+    for index, child in spine.items():
+        items[index] = child
+    return tuple.__new__(List, items)
+
+
+def is_trusted(node: Any, edits: Mapping[Any, Any] | None, trusted: bool) -> bool:
+    """Whether a rebuilt node surely fits where the old one did: its own fields have seen its new parts."""
+    kind = node.__class__
+    return (not edits and trusted) if kind is List or not hasattr(kind, '__pg_edit__') else not kind.__pg_placeholder__
 
 
 class _Rebuilt:
@@ -159,15 +125,15 @@ class _Rebuilt:
         self.value = value
 
 
-def with_field(node: Any, name: Any, value: Any, keys: tuple[Any, ...]) -> Any:
-    """An object with one field set to a new value; `node` itself where that changes nothing."""
+def with_atom(node: Any, name: Any, value: Any) -> Any:
+    """An object with one field set to a new atom; NOWHERE if that takes more: other values, defaults, errors."""
     kind = node.__class__
     try:
         new = kind.__pg_fit__[name](value)
     except (KeyError, FieldTypeError, FieldValueError):
-        new = MISSING  # leave the words, and a real MISSING, to the thorough way
-    if new is MISSING or new.__class__ not in ATOMS:
-        return _with_fields(node, {name: value}, {}, location_of(keys))
+        return NOWHERE
+    if new.__class__ not in ATOMS:
+        return NOWHERE
     old = node.__dict__[name]
     if old is new or (old.__class__ is new.__class__ and (old == new or (old != old and new != new))):
         return node
@@ -177,7 +143,7 @@ def with_field(node: Any, name: Any, value: Any, keys: tuple[Any, ...]) -> Any:
     return made
 
 
-def _with_fields(node: Any, edits: Mapping[Any, Any], spine: Mapping[Any, tuple[Any, bool]], where: Where) -> Any:
+def _with_fields(node: Any, edits: Mapping[Any, Any], spine: Mapping[Any, Any], trusted: bool, where: Where) -> Any:
     kind = node.__class__
     copy, deep, _ = kind.__pg_edit__
     changed: dict[str, Any] = {}
@@ -185,7 +151,7 @@ def _with_fields(node: Any, edits: Mapping[Any, Any], spine: Mapping[Any, tuple[
         new = _fitted(node, name, value, where)
         if not same(node.__dict__[name], new):
             changed[name] = new
-    for name, (child, trusted) in spine.items():
+    for name, child in spine.items():
         changed[name] = child if trusted and name not in deep else fitted_child(kind, name, child, keys_of(where))
     if not changed:
         return node

@@ -9,11 +9,11 @@ from pgjax._errors import PlaceholderError
 from pgjax._keypath import Path
 from pgjax.symbolic._bind import is_open
 from pgjax.symbolic._field import field
+from pgjax.symbolic._locate import NOWHERE, find_part
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._object import Object, values_of
 from pgjax.symbolic._placeholder import MISSING, Placeholder
 from pgjax.symbolic._pytree import FlatForm
-from pgjax.symbolic._rebuild import NOWHERE, find_part
 from pgjax.symbolic._update import apply
 
 T = TypeVar('T')

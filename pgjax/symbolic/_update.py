@@ -11,21 +11,16 @@ from pgjax._errors import FieldTypeError, NoChangeError, PathError
 from pgjax._keypath import Path
 from pgjax.symbolic._bind import bind
 from pgjax.symbolic._containers import List
-from pgjax.symbolic._nodes import children
+from pgjax.symbolic._locate import NOWHERE, Where, find_part, index_of, keys_of, location_of, no_such_part, part_of
+from pgjax.symbolic._nodes import iter_parts
 from pgjax.symbolic._rebuild import (
-    NOWHERE,
     Insertion as Insertion,
-    Where,
-    find_part,
     fitted_child,
-    index_of,
-    keys_of,
-    no_such_part as no_such_part,
-    part_of as part_of,
+    is_trusted,
     rebuild,
-    same as same,
-    with_field,
-    with_parts as with_parts,
+    remade,
+    with_atom,
+    with_parts,
 )
 from pgjax.symbolic._spec import ATOMS
 
@@ -80,22 +75,28 @@ def apply_rule(root: Any, rule: Callable[..., Any]) -> Any:
         result = rule(path, root, None) if three else rule(path, root)
         if result is not root:
             return result
-        frames = [_Frame(root, children(root) or (), None, None, path)]
+        node, above, where, pending, edits, spine, trusted = root, path, None, iter_parts(root) or (), {}, {}, True
+        stack: list[Any] = []  # of the nodes above: what is still to be looked at in them, and what has changed
         while True:
-            frame = frames[-1]
-            node, edits, above = frame.node, frame.edits, frame.path or ()
-            for key, part in frame.pending:
+            for key, part in pending:
                 path = _new_tuple(Path, above + (key,))  # noqa: RUF005  half the time of (*above, key)
                 result = rule(path, part, node) if three else rule(path, part)
                 if result is not part:
                     edits[key] = result
-                elif part.__class__ not in ATOMS and (parts := children(part)):
-                    frames.append(_Frame(part, parts, key, frame, path))
+                elif part.__class__ not in ATOMS and (inner := iter_parts(part)) is not None:
+                    stack.append((node, above, where, pending, edits, spine, trusted, key))
+                    node, above, where, pending, edits, spine, trusted = part, path, (key, where), inner, {}, {}, True
                     break
             else:
-                made = frames.pop().close()
-                if not frames:
+                child, made, fits = node, node, True
+                if edits or spine:
+                    made, fits = remade(node, edits, spine, trusted, where), is_trusted(node, edits, trusted)
+                if not stack:
                     return made
+                node, above, where, pending, edits, spine, trusted, key = stack.pop()
+                if made is not child:
+                    spine[key] = made
+                    trusted = trusted and fits
     except Exception as error:
         error.add_note(f'raised by a rebind rule at {path or "the root"}')
         raise
@@ -158,7 +159,9 @@ def _set(root: Any, path: tuple[Any, ...], keys: tuple[Any, ...], last: Any, val
     node = spine.pop()
     edit = getattr(node.__class__, '__pg_edit__', None)
     if edit is not None:
-        child = with_field(node, last, value, keys)
+        child = with_atom(node, last, value)
+        if child is NOWHERE:
+            child = rebuild(node, {last: value}, {}, where=location_of(keys))
         trusted = edit[2] or not node.__class__.__pg_placeholder__
     else:
         child = with_parts(node, {last: value}, keys)
@@ -183,7 +186,7 @@ def _set(root: Any, path: tuple[Any, ...], keys: tuple[Any, ...], last: Any, val
                 if kind.__pg_derives__:
                     bind(child)
         else:
-            child = rebuild(node, {}, {key: (child, trusted)})
+            child = rebuild(node, {}, {key: child}, trusted)
     return child
 
 
@@ -235,38 +238,23 @@ def _conflict(a: Path, b: Path) -> PathError:
 class _Frame:
     """A node whose children are being edited: what is still to be looked at, and what has changed."""
 
-    __slots__ = ('edits', 'key', 'node', 'path', 'pending', 'spine', 'up', 'where')
+    __slots__ = ('edits', 'key', 'node', 'pending', 'spine', 'trusted', 'up', 'where')
 
-    def __init__(
-        self, node: Any, parts: Iterable[tuple[Any, Any]], key: Any, up: _Frame | None, path: Path | None = None
-    ):
-        self.node, self.key, self.up, self.path = node, key, up, path
+    def __init__(self, node: Any, parts: Iterable[tuple[Any, Any]], key: Any, up: _Frame | None):
+        self.node, self.key, self.up = node, key, up
         self.where: Where = (key, up.where) if up is not None else None
         self.pending = iter(parts)
         self.edits: dict[Any, Any] = {}
-        self.spine: dict[Any, tuple[Any, bool]] = {}
+        self.spine: dict[Any, Any] = {}
+        self.trusted = True
 
     def close(self) -> Any:
         """The node with its changes, handed on to the frame above."""
-        if not self.edits and not self.spine:
-            return self.node
-        if self.node.__class__ is List and not self.edits:  # nothing new in it: its parts are valid already
-            items = [*self.node]
-            for key, (child, _) in self.spine.items():
-                items[key] = child
-            made = _new_tuple(List, items)
-        else:
-            made = rebuild(self.node, self.edits, self.spine, self.where)
+        made = remade(self.node, self.edits, self.spine, self.trusted, self.where)
         if made is not self.node and self.up is not None:
-            self.up.spine[self.key] = (made, self._is_trusted())
+            self.up.spine[self.key] = made
+            self.up.trusted = self.up.trusted and is_trusted(self.node, self.edits, self.trusted)
         return made
-
-    def _is_trusted(self) -> bool:
-        """Whether the rebuilt node surely fits where the old one did: its own fields have seen its new parts."""
-        kind = self.node.__class__
-        if hasattr(kind, '__pg_edit__'):
-            return not kind.__pg_placeholder__
-        return not self.edits and all(trusted for _, trusted in self.spine.values())
 
 
 def _apply_tree(root: Any, tree: dict[Any, Any]) -> Any:
