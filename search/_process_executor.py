@@ -136,6 +136,7 @@ class _Worker:
         if self._process is None or not self._process.is_alive():
             self._start()
         assert self._process is not None and self._connection is not None
+        began = None
         try:
             self._connection.send_bytes(task.payload)
             self._connection.recv_bytes()  # it begins: a new process takes seconds to import what it needs
@@ -151,7 +152,7 @@ class _Worker:
         except (EOFError, OSError) as error:
             if isinstance(error, TrialTimeoutError):
                 raise
-            raise WorkerLostError(self._obituary()) from error
+            raise WorkerLostError(self._obituary(began is not None)) from error
         if not good:
             raise value
         return value
@@ -162,14 +163,22 @@ class _Worker:
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the connection
 
-    def _obituary(self) -> str:
+    def _obituary(self, began: bool) -> str:
         process = self._process
         assert process is not None
         process.join(5.0)
         code = process.exitcode
         by = f'by {signal.Signals(-code).name}' if code is not None and code < 0 else f'with exit code {code}'
         self.kill()
-        return f'The worker process {process.pid} ended {by}.'
+        cure = (
+            ''
+            if began
+            else (
+                ' It had not begun: see what it printed. A script that makes processes needs '
+                "`if __name__ == '__main__':`, and they must be able to import the evaluator."
+            )
+        )
+        return f'The worker process {process.pid} ended {by}.{cure}'
 
     def kill(self) -> None:
         """Ends the process at once."""

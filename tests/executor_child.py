@@ -6,6 +6,7 @@ import signal
 import time
 
 import jax
+import numpy as np
 
 import pgjax as pg
 
@@ -20,6 +21,14 @@ TEMPLATE = Work(x=pg.floatv(0.0, 1.0), n=pg.intv(0, 9))
 
 def score(exp, key):
     return {'y': exp.x * exp.n + 0.001 * float(jax.random.uniform(key)), 'n': exp.n}
+
+
+def rude(exp, key):
+    """Floods its output, leaves its folder, and seeds what is not its own."""
+    print('x' * 2**20)
+    os.chdir('/')
+    np.random.seed(0)
+    return score(exp, key)
 
 
 def troubled(exp):
@@ -40,3 +49,7 @@ def once(exp):
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return {'y': exp.x}
+
+
+def cannot_begin():
+    os._exit(3)

@@ -275,6 +275,12 @@ def test_settings_that_make_no_sense(options, words):
         run(make(), executor_child.score, **options)
 
 
+def test_an_objective_that_prints_and_moves_about_does_no_harm(tmp_path, monkeypatch, processes, alone):
+    monkeypatch.chdir(tmp_path)
+    same(run(make('here'), executor_child.rude, 4, processes), alone)
+    same(search.Study.load(tmp_path / 'here'), alone)
+
+
 def test_what_cannot_be_sent_is_named_before_the_first_trial(tmp_path, processes):
     with pytest.raises(pg.EvaluatorError, match=r'cannot be sent to a worker process.*Use threads'):
         run(make(tmp_path / 's'), lambda exp: {'y': 1.0}, executor=processes)
@@ -288,6 +294,11 @@ def test_a_process_executor_is_an_executor(processes):
     with pytest.raises(ZeroDivisionError):
         processes.submit(divmod, 1, 0).result()
     assert processes.submit(os.getpid).result() != os.getpid()
+    with (
+        search.ProcessExecutor(1, initializer=executor_child.cannot_begin) as broken,
+        pytest.raises(pg.WorkerLostError, match=r'with exit code 3\. It had not begun.*__main__'),
+    ):
+        broken.submit(abs, 1).result()
     ended = search.ProcessExecutor(1)
     ended.shutdown()
     with pytest.raises(RuntimeError, match='after shutdown'):
