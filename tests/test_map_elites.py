@@ -76,7 +76,7 @@ def test_planted_illumination():
     template = pg.Dict({name: pg.oneof([float(v) for v in range(n)]) for name, n in sizes.items()})
     controller = search.MapElites(bins=8, batch_size=64, initial_size=64)
     loop = search.compile(template, planted, controller, objectives=['f', 'x', 'y'])
-    result = jax.jit(loop, static_argnums=1)(jax.random.key(0), 100)
+    result = jax.jit(loop, static_argnums=1)(jax.random.key(0), 400)
     assert bool(result.state.filled.all())
     assert float(result.state.fitness.min()) == 0.0
     found = jax.vmap(pg.search_space(template).decode)(result.state.dna)
