@@ -1,7 +1,9 @@
 """The examples run, and show what they are to show."""
 
+import difflib
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -35,3 +37,25 @@ def test_digits_is_short_and_public():
     source = (EXAMPLES / 'digits.py').read_text()
     assert len(source.splitlines()) < 100
     assert 'pgjax._' not in source and 'search._' not in source
+
+
+def changed_lines(old, new):
+    """How many lines are to be typed or deleted, blank ones aside; a line that is replaced counts once."""
+    old, new = ([line for line in text.splitlines() if line.strip()] for text in (old, new))
+    edits = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return sum(max(b - a, d - c) for kind, a, b, c, d in edits if kind != 'equal')
+
+
+@pytest.mark.parametrize(('way', 'most'), [('symbolic', 0.2), ('dynamic', 0.2), ('hyperparameters', 0.4)])
+def test_a_program_becomes_searchable_in_ten_lines(way, most, capsys):
+    """The plain program's error is 0.85; noise alone is 0.1. Hyper-parameters of one family cannot reach that."""
+    folder = EXAMPLES / 'three_ways'
+    assert changed_lines((folder / 'plain.py').read_text(), (folder / f'{way}.py').read_text()) <= 10
+    runpy.run_path(str(folder / f'{way}.py'), run_name='__main__')
+    printed = capsys.readouterr().out
+    assert 0.1 < float(printed.split('error ')[1].split()[0]) < most
+
+
+def test_the_plain_program_is_not_searched(capsys):
+    runpy.run_path(str(EXAMPLES / 'three_ways' / 'plain.py'), run_name='__main__')
+    assert capsys.readouterr().out == 'error 0.848\n'
