@@ -59,7 +59,7 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
 
     Each `ask` builds an Optuna study of the points told so far and asks a sampler with a seed from the key: so its
     proposals depend on the state and the key alone, and a study goes on from a checkpoint as if it had not stopped.
-    That costs about 0.1 ms for each point remembered, besides the sampler's own work.
+    That costs about 0.4 ms for each point remembered, besides the sampler's own work.
 
     A decision is a parameter of the name `decision.id`, suggested where the decisions above it call for it. Choices
     are categorical; floats are uniform on their own scale, and so are ints, but for those on a log scale, which are
