@@ -1,0 +1,202 @@
+"""Bayesian optimization: a Gaussian process of what was told says where to look next."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from pgjax.search._controller import Controller, State, require, require_single_objective
+from pgjax.search.bayes._acquisition import log_expected_improvement, upper_confidence_bound
+from pgjax.search.bayes._candidates import climb
+from pgjax.search.bayes._features import blocks, features
+from pgjax.search.bayes._kernel import Features, Hyperparameters, noise_variance, prior_mean
+from pgjax.search.bayes._observations import Observations, await_points, empty, equal_rows, observe, told_first
+from pgjax.search.bayes._posterior import fit, log_posterior_gradient, predict, predict_jointly
+from pgjax.search.bayes._warp import warp
+from pgjax.space import DNA, Space
+
+if TYPE_CHECKING:
+    import optax
+
+_STARTS = 16  # observations around which candidates are sought
+_KEPT = 32  # candidates from which a batch is chosen
+_ROUNDS = 4
+_LAST = -1e30  # worse than any acquisition
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class BayesianState:
+    """What was seen, and the kernel as it was last fitted.
+
+    Attributes:
+      known: up to N points, told or awaited.
+      hyper: of the kernel, from which the next fit goes on.
+      optimizer: its Optax state.
+    """
+
+    known: Observations
+    hyper: Hyperparameters
+    optimizer: Any
+
+
+class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
+    """Gaussian-process optimization over mixed and conditional spaces (Snoek et al., 2012, 1206.2944).
+
+    The first `num_initial` points are random. Then each `ask` fits the kernel by a few steps of ascent on the marginal
+    likelihood, going on from the last fit, and proposes the points of highest acquisition that an evolutionary climb
+    finds, never one that is known. Points of one batch, and those still awaited, count as if they had returned their
+    expected value (a constant liar whose lie is the model's own), so that they spread.
+
+    Departures from the paper: outcomes below the median are compressed by a logarithm; hyperparameters are the most
+    probable ones, not integrated out; distances of choices are Hamming, of few ordered values |difference| ** 1.5, and
+    of other numbers Matern 5/2, multiplied.
+
+    With the defaults, accuracy is .12, .01 and .00 points below the optimum of NAS-Bench-201 (cifar10) after 50, 100
+    and 200 evaluations, and .13, .04 and .02 on HPOBench (phoneme), 16 seeds each; random search is at .86, .60, .44
+    and 1.24, .78, .55. |difference| ** 1.5 took the place of Matern 5/2 on ordered values as it was better there
+    (.23, .08, .03). An `ask` at 200 observations takes about 11 ms of one core.
+
+    Attributes:
+      batch_size: B, points per `ask`; 1 learns most from each evaluation.
+      num_initial: random points before the model is asked.
+      capacity: N, the number of observations that the model knows; beyond it old ones below the median are forgotten.
+      acquisition: 'ei' (log expected improvement), 'ucb', 'thompson' (each point of a batch from a function drawn
+        from the posterior), or 'mixed': 'ei', and every third point 'ucb'.
+      deviations: how many standard deviations 'ucb' adds to the mean.
+      fit_steps: steps of Adam on the kernel per `ask`.
+      learning_rate: of these steps.
+      num_candidates: points scored in each of the rounds of the climb.
+
+    >>> from pgjax import search
+    >>> search.Bayesian(batch_size=4, acquisition='thompson').rebind(num_initial=10).num_initial
+    10
+    """
+
+    batch_size: int = 1
+    num_initial: int = 20
+    capacity: int = 256
+    acquisition: Literal['ei', 'ucb', 'thompson', 'mixed'] = 'mixed'
+    deviations: float = 2.0
+    fit_steps: int = 2
+    learning_rate: float = 0.1
+    num_candidates: int = 256
+
+    def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> BayesianState:
+        """No observations, and the prior's kernel."""
+        del key
+        require_single_objective(self, num_objectives)
+        for setting in ('batch_size', 'num_initial', 'num_candidates'):
+            require(getattr(self, setting) >= 1, self, setting, 'at least 1')
+        require(self.fit_steps >= 0, self, 'fit_steps', 'at least 0')
+        require(self.capacity >= self.batch_size, self, 'capacity', f'at least batch_size {self.batch_size}')
+        hyper: Any = prior_mean(blocks(space))
+        return BayesianState(empty(space, self.capacity), hyper, self._optimizer().init(hyper))
+
+    def ask(self, space: Space, state: BayesianState, key: jax.Array) -> tuple[DNA, BayesianState]:
+        """Random points until `num_initial` were asked for; then the model's."""
+        known = state.known
+
+        def seed(state: BayesianState, key: jax.Array) -> tuple[DNA, Hyperparameters, Any]:
+            return space.random(key, (self.batch_size,)), state.hyper, state.optimizer
+
+        propose = functools.partial(self._propose, space)
+        dna, hyper, optimizer = jax.lax.cond(known.asked < self.num_initial, seed, propose, state, key)
+        return dna, BayesianState(await_points(known, dna), hyper, optimizer)
+
+    def tell(self, space: Space, state: BayesianState, dna: DNA, fitness: Any) -> State:
+        """Awaited points are told; points never asked for are observations too."""
+        return dataclasses.replace(state, known=observe(space, state.known, dna, fitness))
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        import optax  # on first use: it costs a tenth of a second
+
+        return optax.adam(self.learning_rate, b1=0.8, b2=0.95)
+
+    def _propose(self, space: Space, state: BayesianState, key: jax.Array) -> tuple[DNA, Hyperparameters, Any]:
+        """B points by the model, and the kernel fitted to what is known."""
+        about = blocks(space)
+        known = told_first(state.known)
+        seen, used = features(space, known.dna), known.order >= 0
+        outcomes = warp(known.fitness, known.told)
+        hyper, optimizer = self._fit(space, state, seen, known.told, outcomes)
+        model = fit(about, hyper, seen, outcomes, known.told, used)
+        expected = jnp.where(known.told, outcomes - noise_variance(hyper) * model.weights, -jnp.inf)
+        best = jnp.where(known.told.any(), jnp.max(expected), 0.0)
+        climb_key, draw_key = jax.random.split(key)
+        # Empty slots may be among the starts, and zeros are no point where slots must differ.
+        starts = space.repair(known.dna[jax.lax.top_k(expected, min(_STARTS, self.capacity))[1]])
+
+        def score(dna: DNA) -> jax.Array:
+            is_known = (equal_rows(space, dna, known.dna) & used).any(-1)
+            promise = self._acquire(*predict(about, model, features(space, dna)), best, known.asked)
+            return jnp.where(is_known, -jnp.inf, promise)
+
+        kept = max(_KEPT, 2 * self.batch_size)
+        number = max(self.num_candidates, kept)
+        pool, scores = climb(space, climb_key, score, starts, number=number, kept=kept, rounds=_ROUNDS)
+        if self.batch_size == 1 and self.acquisition != 'thompson':
+            return pool[:1], hyper, optimizer
+        mean, covariance = predict_jointly(about, model, features(space, pool))
+        rows = self._choose(mean, covariance, scores > -jnp.inf, best, known.asked, noise_variance(hyper), draw_key)
+        return pool[rows], hyper, optimizer
+
+    def _fit(
+        self, space: Space, state: BayesianState, seen: Features, told: jax.Array, outcomes: jax.Array
+    ) -> tuple[Hyperparameters, Any]:
+        """The kernel after a few steps of ascent, from where the last ones ended."""
+        import optax
+
+        optimizer = self._optimizer()
+
+        def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+            hyper, memory = carry
+            ascent = log_posterior_gradient(blocks(space), hyper, seen, told, outcomes)
+            descent = jax.tree.map(lambda g: -jnp.nan_to_num(g), ascent)
+            updates, memory = optimizer.update(descent, memory, hyper)
+            return (optax.apply_updates(hyper, updates), memory), None
+
+        return jax.lax.scan(step, (state.hyper, state.optimizer), length=self.fit_steps)[0]
+
+    def _acquire(self, mean: jax.Array, variance: jax.Array, best: jax.Array, number: jax.Array) -> jax.Array:
+        """The acquisition for the point that will be the `number`-th."""
+        bound = upper_confidence_bound(mean, variance, self.deviations)
+        if self.acquisition in ('ucb', 'thompson'):  # a drawn function has no gradient to climb: its bound has
+            return bound
+        improvement = log_expected_improvement(mean, variance, best)
+        return improvement if self.acquisition == 'ei' else jnp.where(number % 3 == 2, bound, improvement)
+
+    def _choose(
+        self,
+        mean: jax.Array,
+        covariance: jax.Array,
+        allowed: jax.Array,
+        best: jax.Array,
+        number: jax.Array,
+        noise: jax.Array,
+        key: jax.Array,
+    ) -> jax.Array:
+        """int32[B], different rows of a pool, each chosen as if those before had returned what was expected."""
+        size = len(mean)
+        draws = jnp.zeros((self.batch_size, size))
+        if self.acquisition == 'thompson':
+            root = jnp.linalg.cholesky(covariance + 1e-4 * jnp.trace(covariance) / size * jnp.eye(size))
+            draws = mean + jax.random.normal(key, (self.batch_size, size)) @ jnp.nan_to_num(root).T
+
+        def choose(carry: tuple[jax.Array, jax.Array], about: Any) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+            covariance, allowed = carry
+            index, draw = about
+            variance = jnp.maximum(jnp.diag(covariance), 1e-8)
+            score = draw if self.acquisition == 'thompson' else self._acquire(mean, variance, best, number + index)
+            # Points that are known come after all others, chosen ones after those.
+            row = jnp.argmax(jnp.where(allowed, score, _LAST))
+            along = covariance[row]
+            covariance = covariance - jnp.outer(along, along) / (variance[row] + noise)
+            return (covariance, allowed.at[row].set(False)), row
+
+        steps = (jnp.arange(self.batch_size), draws)
+        return jax.lax.scan(choose, (covariance, allowed), steps)[1]

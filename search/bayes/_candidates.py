@@ -1,0 +1,58 @@
+"""Points worth a closer look: an evolutionary climb of a score that costs little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from pgjax.search.bayes._observations import equal_rows
+from pgjax.search.evolution import mutate
+from pgjax.space import DNA, Space, concatenate
+
+Score = Callable[[DNA], jax.Array]
+
+
+def climb(
+    space: Space, key: jax.Array, score: Score, starts: DNA, *, number: int, kept: int, rounds: int
+) -> tuple[DNA, jax.Array]:
+    """The best points found from random ones, by mutating the best so far and `starts`.
+
+    Args:
+      space: static.
+      key: consumed.
+      score: float32[n] of n points, to be maximized.
+      starts: parents in every round besides the best so far.
+      number: how many points are scored in a round.
+      kept: how many go on to the next round; no two of them are equal while there are others.
+      rounds: static.
+
+    Returns:
+      The `kept` best points, best first, and their scores.
+    """
+    random_key, climb_key = jax.random.split(key)
+    fresh = space.random(random_key, (number,))
+    best = best_points(space, fresh, score(fresh), kept)
+
+    def step(best: tuple[DNA, jax.Array], key: jax.Array) -> tuple[tuple[DNA, jax.Array], None]:
+        children = mutate(space, key, _repeat(concatenate([starts, best[0]]), number))
+        scores = jnp.concatenate([best[1], score(children)])
+        return best_points(space, concatenate([best[0], children]), scores, kept), None
+
+    return jax.lax.scan(step, best, jax.random.split(climb_key, rounds))[0]
+
+
+def _repeat(dna: DNA, number: int) -> DNA:
+    """`number` points, each of `dna` about equally often."""
+    rows = jnp.arange(number) % dna.shape[0]
+    return dna[rows]
+
+
+def best_points(space: Space, pool: DNA, scores: jax.Array, kept: int) -> tuple[DNA, jax.Array]:
+    """The best points of a pool, each once, and their scores."""
+    _, top = jax.lax.top_k(scores, min(4 * kept, len(scores)))  # among so many there are enough different ones
+    pool, scores = pool[top], scores[top]
+    repeats = jnp.tril(equal_rows(space, pool, pool), -1).any(-1)
+    scores, rows = jax.lax.top_k(jnp.where(repeats, -jnp.inf, scores), kept)
+    return pool[rows], scores

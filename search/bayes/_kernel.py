@@ -1,0 +1,74 @@
+"""The kernel: an exponential of weighted Hamming distances times a Matern 5/2 of weighted positions.
+
+Every block of features has a weight of its own (automatic relevance determination). Both distances are Euclidean in
+the features, so that a kernel matrix costs two matrix products, whatever the number of decisions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pgjax.search.bayes._features import Blocks
+
+LOWEST_NOISE = 1e-4  # of the variance of a standardized outcome: what float32 can factorize
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Hyperparameters:
+    """What marginal likelihood decides; all logarithms.
+
+    Attributes:
+      hamming: float32[num_blocks], the weight of each one-hot block.
+      position: float32[Q], the weight of each position: 1 / lengthscale**2.
+      amplitude: float32[], the prior variance.
+      noise: float32[], the noise variance above `LOWEST_NOISE`.
+    """
+
+    hamming: jax.Array
+    position: jax.Array
+    amplitude: jax.Array
+    noise: jax.Array
+
+
+def prior_mean(about: Blocks) -> Hyperparameters:
+    """Where the logarithms start, and to which the prior pulls: random points are correlated by about exp(-1)."""
+    blocks = max(about.num_blocks + about.num_positions, 1)
+    return Hyperparameters(
+        hamming=jnp.full(about.num_blocks, np.log(1.5 / blocks), jnp.float32),
+        position=jnp.full(about.num_positions, np.log(6.0 / blocks), jnp.float32),
+        amplitude=jnp.float32(0.0),
+        noise=jnp.float32(np.log(1e-2)),
+    )
+
+
+PRIOR_DEVIATION = Hyperparameters(hamming=1.5, position=1.5, amplitude=0.5, noise=2.0)  # type: ignore[arg-type]
+
+Features = tuple[jax.Array, jax.Array]
+
+
+def kernel(about: Blocks, hyper: Hyperparameters, a: Features, b: Features) -> jax.Array:
+    """float32[n, m], the prior covariance of n points and m points, without noise."""
+    hamming = _squared_distances(a[0], b[0], jnp.exp(hyper.hamming)[about.block])
+    radius = jnp.sqrt(jnp.maximum(5.0 * _squared_distances(a[1], b[1], jnp.exp(hyper.position)), 1e-12))
+    matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
+    return jnp.exp(hyper.amplitude - hamming) * matern
+
+
+def noise_variance(hyper: Hyperparameters) -> jax.Array:
+    """float32[], the variance of an observation about the function."""
+    return LOWEST_NOISE + jnp.exp(hyper.noise)
+
+
+def _squared_distances(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Array:
+    """float32[n, m], at least 0."""
+    if a.shape[-1] == 0:
+        return jnp.zeros((a.shape[0], b.shape[0]))
+    root = jnp.sqrt(weight)
+    a, b = a * root, b * root
+    squares = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None, :] - 2.0 * a @ b.T
+    return jnp.maximum(squares, 0.0)

@@ -1,0 +1,42 @@
+"""Outcomes as a Gaussian process likes them: standardized, bad ones pulled in, failures as bad as the worst."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def warp(fitness: jax.Array, told: jax.Array) -> jax.Array:
+    """Half-logarithmic outcomes: what lies below the median is compressed, as its differences hardly matter.
+
+    Above the median an outcome is its distance from the median in deviations (the root mean square distance of that
+    half); below it is minus the log of one plus that distance. Failures are worth the worst outcome.
+
+    Args:
+      fitness: float32[n], -inf where failed.
+      told: bool[n], which rows count.
+
+    Returns:
+      float32[n], finite, of mean 0 and deviation about 1 over the rows told; 0 elsewhere.
+    """
+    known = told & jnp.isfinite(fitness)
+    number = jnp.maximum(known.sum(), 1)
+    ascending = jnp.sort(jnp.where(known, fitness, jnp.inf))
+    median = jnp.where(known.any(), ascending[(number - 1) // 2], 0.0)
+    above = jnp.where(known, jnp.maximum(fitness - median, 0.0), 0.0)
+    top = jnp.max(above)
+    share = above / jnp.where(top > 0, top, 1.0)  # first to [0, 1]: squares of huge outcomes would overflow
+    spread = top * jnp.sqrt((share**2).sum() / jnp.maximum((above > 0).sum(), 1))
+    below = jnp.where(known, jnp.maximum(median - fitness, 0.0), 0.0)
+    spread = jnp.where(spread > 0, spread, jnp.maximum(jnp.max(below), 1e-30))
+    warped = above / spread - jnp.log1p(below / spread)
+    warped = jnp.where(known, warped, jnp.min(jnp.where(known, warped, jnp.inf), initial=0.0))
+    return standardize(warped, told)
+
+
+def standardize(values: jax.Array, mask: jax.Array) -> jax.Array:
+    """float32[n] of mean 0 and deviation 1 over the mask, 0 elsewhere and where all are equal."""
+    number = jnp.maximum(mask.sum(), 1)
+    centred = jnp.where(mask, values - jnp.where(mask, values, 0.0).sum() / number, 0.0)
+    deviation = jnp.sqrt((centred**2).sum() / number)
+    return jnp.where(deviation > 1e-6, centred / jnp.maximum(deviation, 1e-6), 0.0)
