@@ -99,28 +99,33 @@ def diff(a: Any, b: Any) -> Diff:
     pending: list[_Pair] = [(a, b, None)]
     while pending:
         x, y, way = pending.pop()
+        mark, is_whole = len(pending), False
         kind = x.__class__
         ours = getattr(kind, '__pg_parts__', None) if kind is y.__class__ else None
-        below: list[_Pair] | None = []
         if ours is fields_of:
             left, right = x.__dict__, y.__dict__
             for name in kind.__pg_fields__:
                 u, v = left[name], right[name]
                 if u is not v:
-                    below.append((u, v, (name, way)))
+                    is_whole = is_whole or u is MISSING or v is MISSING
+                    pending.append((u, v, (name, way)))
         elif ours is enumerate and len(x) == len(y):
             for index, (u, v) in enumerate(zip(x, y)):  # noqa: B905
                 if u is not v:
-                    below.append((u, v, (index, way)))
+                    is_whole = is_whole or u is MISSING or v is MISSING
+                    pending.append((u, v, (index, way)))
         elif x is _ABSENT or y is _ABSENT:
             found.append(_change('add', way, None, y) if x is _ABSENT else _change('remove', way, x, None))
-            continue
+        elif (below := _below(x, y, way)) is not None:
+            is_whole = any(u is MISSING or v is MISSING for u, v, _ in below)
+            pending += below
         else:
-            below = _below(x, y, way)
-        if below is None or _holds_missing(below):
+            is_whole = True
+        if is_whole:  # no rebind could set one of these parts: there MISSING means the default
+            del pending[mark:]
             found.append(_change('set', way, x, y))
-        elif below:
-            pending += below[::-1]
+        elif len(pending) > mark + 1:
+            pending[mark:] = pending[mark:][::-1]
     return _diff_of(found)
 
 
@@ -138,14 +143,6 @@ def _below(x: Any, y: Any, way: Any) -> list[_Pair] | None:
 def _unequal(keys: Iterable[Any], olds: Iterable[Any], news: Iterable[Any], way: Any) -> list[_Pair]:
     """The pairs that may differ."""
     return [(u, v, (key, way)) for key, u, v in zip(keys, olds, news, strict=False) if u is not v]
-
-
-def _holds_missing(below: list[_Pair]) -> bool:
-    """Whether no rebind could set one of these parts: there MISSING means the default."""
-    for u, v, _ in below:  # noqa: SIM110  a third of the time of any()
-        if u is MISSING or v is MISSING:
-            return True
-    return False
 
 
 def _below_dicts(x: Mapping[Any, Any], y: Mapping[Any, Any], way: Any) -> list[_Pair] | None:
