@@ -1,4 +1,4 @@
-"""DNA in files: it comes back bit for bit, or not at all."""
+"""Points and spaces in files: they come back bit for bit, or not at all."""
 
 import jax
 import numpy as np
@@ -60,3 +60,21 @@ def test_what_is_no_dna_is_refused(value, words):
 def test_a_traced_dna_has_no_stored_form():
     with pytest.raises(pg.EncodeError, match='traced'):
         jax.jit(pg.to_json_str)(pg.DNA([0], [0.5]))
+
+
+def test_a_space_is_stored_as_its_template():
+    template = pg.Dict(x=pg.oneof([1, pg.intv(2, 5)], name='x'), y=pg.floatv(1e-3, 1.0, scale='log', hints='rate'))
+    space = pg.search_space(template)
+    assert pg.from_json_str(pg.to_json_str(space)) == space
+    for part in (pg.search_space(template, where=lambda h: h.name == 'x'), pg.trace(lambda: pg.oneof([1, 2]), bool)):
+        with pytest.raises(pg.EncodeError, match='store the template'):
+            pg.to_json(part)
+    with pytest.raises(pg.DecodeError, match='no decision points'):
+        pg.from_json({'_pgjax': 1, '_type': 'pgjax.Space', '_value': 3})
+
+
+def test_decisions_are_found_by_name_or_id():
+    space = pg.search_space([pg.oneof([1, pg.oneof([2, 3], name='inner')]), pg.floatv(0.0, 1.0)])
+    assert space.decision('inner') is space.decision('[0][=1/2]') is space.decisions[1]
+    with pytest.raises(pg.SpaceError, match=r"no decision 'iner'.*Did you mean 'inner'"):
+        space.decision('iner')

@@ -1,5 +1,6 @@
 """Floor 3, search spaces: holes, layouts of decisions, points as arrays, and the way from points to objects."""
 
+from pgjax.space import _stored  # noqa: F401  registers how points and spaces are stored
 from pgjax.space._dna import DNA, concatenate
 from pgjax.space._groups import Group, partition
 from pgjax.space._holes import Custom, Derived, Expression, FloatV, Hole, IntV, ManyOf, OneOf

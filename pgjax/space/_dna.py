@@ -8,9 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from pgjax._errors import DnaError, show
-from pgjax.io import register_codec
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,23 +73,3 @@ def _array(values: Any, dtype: Any) -> Any:
 def concatenate(parts: list[DNA]) -> DNA:
     """DNAs along their first leading axis."""
     return jax.tree.map(lambda *xs: jax.numpy.concatenate(xs), *parts)
-
-
-def _stored(dna: DNA) -> dict[str, Any]:
-    return {'choices': dna.choices, 'floats': dna.floats}
-
-
-def _loaded(stored: Any) -> DNA:
-    """The DNA of what a file holds: arrays of the right types and of the same leading axes, or nothing."""
-    parts = stored if isinstance(stored, dict) and stored.keys() == {'choices', 'floats'} else {}
-    for name, dtype in (('choices', np.int32), ('floats', np.float32)):
-        array = parts.get(name)
-        if not isinstance(array, (np.ndarray, jax.Array)) or array.dtype != dtype or not array.ndim:
-            raise DnaError(f'{name} of a stored DNA must be an array of dtype {dtype.__name__}, got {show(array)}.')
-    if parts['choices'].shape[:-1] != parts['floats'].shape[:-1]:
-        shapes = f'choices {list(parts["choices"].shape)}, floats {list(parts["floats"].shape)}'
-        raise DnaError(f'The leading axes of a stored DNA differ: {shapes}.')
-    return DNA(parts['choices'], parts['floats'])
-
-
-register_codec(DNA, 'pgjax.DNA', encode=_stored, decode=_loaded)

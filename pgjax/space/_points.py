@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import SpaceError, show
+from pgjax._errors import SpaceError, did_you_mean, show
 from pgjax.space import _dicts
 from pgjax.space._arrays import ArrayMethods
 from pgjax.space._dna import DNA
@@ -115,6 +115,24 @@ class PointMethods(ArrayMethods):
             name = next(d.id for d in self.decisions if d.kind == 'float')
             raise SpaceError(f'{what}: a space with floats ({name}) has no end; use space.random, or space.grid(n).')
         return self._enumeration(None)
+
+    def decision(self, name: str) -> Decision:
+        """The decision of a name or id.
+
+        Raises:
+          SpaceError: there is none.
+
+        >>> import pgjax as pg
+        >>> space = pg.search_space(pg.Dict(a=pg.oneof('xy'), b=pg.floatv(0.0, 1.0, name='rate')))
+        >>> space.decision('rate').id, space.decision('a').column
+        ('b', 0)
+        """
+        by_name = {d.id: d for d in self.decisions} | {d.name: d for d in reversed(self.decisions) if d.name}
+        if name not in by_name:
+            raise SpaceError(
+                f'There is no decision {show(name)}; there are {show(list(by_name))}.{did_you_mean(str(name), by_name)}'
+            )
+        return by_name[name]
 
     def to_dict(
         self,
