@@ -203,8 +203,8 @@ def fronts(seeds, evaluations):
     controllers = {
         'random': search.Random(batch_size=50),
         'NSGA2, population 50': search.NSGA2(population_size=50, batch_size=50),
-        'NSGA2, population 50, not unique': search.NSGA2(population_size=50, batch_size=50, unique=False),
-        'SEMO': search.SEMO(batch_size=10, initial_size=20),
+        'NSGA2, no point twice': search.Dedup(search.NSGA2(population_size=50, batch_size=10)),
+        'SEMO, no point twice': search.Dedup(search.SEMO(batch_size=10, initial_size=50)),
     }
     print(f'\n{table.name}, hypervolume as a part of that of the true front of {len(best)} points, {seeds} seeds')
     found = {}
