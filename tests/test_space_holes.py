@@ -100,14 +100,24 @@ def test_conditional_genes_are_drawn_as_if_alone():
     assert not dna.floats[dna.choices[:, 0] != 1].any()
 
 
-def test_a_million_points_collide_only_where_they_are_equal():
+def fingerprints(space, dna):
+    """uint64[n], the two words of each fingerprint as one number."""
+    prints = np.asarray(space.fingerprint(dna)).astype(np.uint64)
+    return (prints[:, 0] << 32) | prints[:, 1]
+
+
+def test_a_million_random_points_collide_only_where_they_are_equal():
     space = pg.search_space(pg.Dict(a=pg.oneof(range(1000)), b=pg.oneof([0, pg.floatv(0.0, 1.0)]), c=pg.intv(0, 999)))
     dna = space.random(jax.random.key(0), (1_000_000,))
-    prints = np.asarray(space.fingerprint(dna)).astype(np.uint64)
-    codes = (prints[:, 0] << 32) | prints[:, 1]
     genes = np.concatenate([np.asarray(dna.choices), np.asarray(dna.floats).view(np.int32)], -1)
     packed = np.ascontiguousarray(genes).view(np.dtype((np.void, genes.dtype.itemsize * genes.shape[1]))).reshape(-1)
-    assert len(np.unique(codes)) == len(np.unique(packed)) < 1_000_000
+    assert len(np.unique(fingerprints(space, dna))) == len(np.unique(packed)) < 1_000_000
+
+
+def test_a_million_points_that_differ_in_single_bits_do_not_collide():
+    space = pg.search_space([pg.oneof([0.0, 1.0]) for _ in range(20)])
+    everything = space.nth(np.arange(2**20))
+    assert len(np.unique(fingerprints(space, everything))) == 2**20
 
 
 def test_steps():
