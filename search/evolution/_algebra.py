@@ -132,7 +132,7 @@ class Repeat(Operation, type_name='pgjax.search.evolution.Repeat'):
             return context, result
 
         context, results = jax.lax.scan(once, context, jax.random.split(key, self.times))
-        joined = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results)
+        joined = _flat(results)
         return joined.keep(joined.mask), context
 
 
@@ -174,7 +174,7 @@ class ForEach(Operation, type_name='pgjax.search.evolution.ForEach'):
         mine = (results.trial < 0) & (results.trial >= FIRST_MADE + first)
         number = results.trial + jnp.arange(size, dtype=jnp.int32)[:, None] * each
         results = dataclasses.replace(results, trial=jnp.where(mine, number, results.trial))
-        joined = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results)
+        joined = _flat(results)
         return joined.keep(joined.mask), dataclasses.replace(context, made=first + each * size)
 
 
@@ -225,6 +225,11 @@ def is_first(population: Population) -> jax.Array:
 def is_in(population: Population, other: Population) -> jax.Array:
     """bool[N], whether an individual is one of another population."""
     return jnp.isin(population.trial, jnp.where(other.mask, other.trial, LAST)) & population.mask
+
+
+def _flat(results: Population) -> Population:
+    """Rows of rows, [k, n, ...], as rows; there may be no floats, so that sizes are said."""
+    return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), results)
 
 
 def _joined(cls: Any, left: Any, right: Any) -> Operation:

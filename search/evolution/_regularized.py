@@ -10,6 +10,8 @@ import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
 from pgjax.search.evolution._mutate import mutate
+from pgjax.search.evolution._opening import seeded
+from pgjax.search.evolution.selectors import winners
 from pgjax.space import DNA, Space
 
 
@@ -81,12 +83,12 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         """Random points until P were asked for, then children; random also while nothing has been told."""
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
-        draws = jax.random.randint(select_key, (size, self.tournament_size), 0, jnp.maximum(filled(state), 1))
-        slots = jax.vmap(lambda rivals: winner(rivals, state.fitness, state.trial))(draws)
-        fresh = space.random(random_key, (size,), canonical=False)  # a point is random, or opens genes: never both
-        children = mutate(space, mutate_key, state.dna[slots], fresh)
+        rivals = self.tournament_size
+        slots = winners(
+            select_key, (size,), rivals, state.fitness, state.trial, jnp.minimum(state.told, len(state.trial))
+        )
         is_seed = (state.asked + jnp.arange(size) < self.population_size) | (state.told == 0)
-        dna = jax.tree.map(lambda a, b: jnp.where(is_seed[:, None], a, b), space.canonical(fresh), children)
+        dna = seeded(space, random_key, is_seed, mutate(space, mutate_key, state.dna[slots]))
         parents = jnp.where(is_seed, -1, state.trial[slots])[:, None]
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
 
@@ -96,23 +98,30 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         fitness = sanitize(fitness)[:, 0]
         number, size = fitness.shape[0], self.population_size
         kept = max(0, number - size)  # more than a population at once: the first would be overwritten at once
-        trials = (state.told + jnp.arange(kept, number)).astype(jnp.int32)
-        slots = trials % size
+        points = jax.tree.map(lambda x: jnp.asarray(x)[kept:], dna)
+        first = (state.told + kept).astype(jnp.int32)
+        trials = first + jnp.arange(number - kept, dtype=jnp.int32)
+        old = state.dna, state.fitness, state.trial
+        points, fitness, trial = _overwritten(old, (points, fitness[kept:], trials), first % size)
         return dataclasses.replace(
             state,
-            dna=jax.tree.map(lambda old, new: old.at[slots].set(jnp.asarray(new)[kept:]), state.dna, dna),
-            fitness=state.fitness.at[slots].set(fitness[kept:]),
-            trial=state.trial.at[slots].set(trials),
+            dna=points,
+            fitness=fitness,
+            trial=trial,
             told=state.told + number,
         )
 
 
-def filled(state: RegularizedState) -> jax.Array:
-    """int32[], the number of individuals; slots fill from the first on."""
-    return jnp.minimum(state.told, len(state.trial))
+def _overwritten(old: Any, new: Any, start: jax.Array) -> Any:
+    """The rows of `old` with those of `new` in the places from `start` on, round the end."""
+    size, number = len(jax.tree.leaves(old)[0]), len(jax.tree.leaves(new)[0])
+    if 8 * number < size:
+        places = (start + jnp.arange(number)) % size
+        return jax.tree.map(lambda a, b: a.at[places].set(b, unique_indices=True), old, new)
+    place = (jnp.arange(size) - start) % size  # reading all rows costs less than writing one by one
 
+    def chosen(a: jax.Array, b: jax.Array) -> jax.Array:
+        is_new = (place < number).reshape(-1, *[1] * (a.ndim - 1))
+        return jnp.where(is_new, b[jnp.minimum(place, number - 1)], a)
 
-def winner(rivals: jax.Array, fitness: jax.Array, trial: jax.Array) -> jax.Array:
-    """int32[], the slot of the best of some rivals (int32[S]); ties go to the lowest trial."""
-    best = fitness[rivals] == jnp.max(fitness[rivals])
-    return rivals[jnp.argmin(jnp.where(best, trial[rivals], jnp.iinfo(jnp.int32).max))]
+    return jax.tree.map(chosen, old, new)
