@@ -85,7 +85,6 @@ def format_keys(keys: tuple[Key, ...]) -> str:
     return ''.join(map(label_of, keys)).removeprefix('.')
 
 
-@functools.lru_cache(maxsize=4096, typed=True)
 def label_of(key: Key) -> str:
     """A key as it prints after others: '.name', '[0]', "['a.b']"."""
     return f'.{key}' if isinstance(key, str) and key.isidentifier() else f'[{key!r}]'

@@ -164,7 +164,7 @@ _new_tuple = tuple.__new__
 
 
 class _Labels(dict[Any, str]):
-    """`label_of`, for half its price where it is asked most."""
+    """`label_of`, asked once for each key."""
 
     def __missing__(self, key: Any) -> str:
         label = self[key] = label_of(key)
