@@ -15,17 +15,28 @@ import jax
 
 from pgjax._errors import PgjaxError, StudyMismatchError, show
 from pgjax.io import from_json, to_json
+from pgjax.space import Space, search_space
 
 FORMAT = 1
-_IDENTITY = ('template', 'controller', 'objectives', 'seed', 'tile', 'batch')
+_IDENTITY = ('template', 'part', 'controller', 'objectives', 'seed', 'tile', 'batch')
 _PACKAGES = ('jax', 'jaxlib', 'numpy', 'tensorstore')
 
 
-def make(*, template: Any, controller: Any, objectives: Any, seed: int, tile: int, batch: str) -> dict[str, Any]:
-    """The document of a new study: JSON values only."""
+def make(
+    *,
+    template: Any,
+    controller: Any,
+    objectives: Any,
+    seed: int,
+    tile: int,
+    batch: str,
+    part: list[str] | None = None,
+) -> dict[str, Any]:
+    """The document of a new study: JSON values only. `part` are the decisions, where they are not all of the space."""
     document: dict[str, Any] = {
         'format': FORMAT,
         'template': to_json(template, stamp=False),
+        'part': part,
         'controller': to_json(controller, stamp=False),
         'objectives': to_json(list(objectives), stamp=False),
         'seed': seed,
@@ -33,6 +44,11 @@ def make(*, template: Any, controller: Any, objectives: Any, seed: int, tile: in
         'batch': batch,
     }
     return {**document, 'fingerprint': fingerprint(document), 'packages': dict(packages())}
+
+
+def part_of(space: Space) -> list[str] | None:
+    """The decisions of a space that was made with `where`, None if it has all of its template."""
+    return None if space == search_space(space.template) else [decision.id for decision in space.decisions]
 
 
 def parse(document: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +107,7 @@ def _renamed(stored: dict[str, Any]) -> dict[str, Any]:
         parts = parse(stored)
     except PgjaxError:
         return stored  # of other classes altogether
-    return {**stored, **make(template=parts.pop('space'), **parts)}
+    return {**stored, **make(template=parts.pop('space'), part=stored.get('part'), **parts)}
 
 
 def _first_difference(path: str, old: Any, new: Any) -> tuple[str, Any, Any] | None:

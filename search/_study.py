@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from pgjax._errors import TrialStateError, show
+from pgjax._errors import StudyMismatchError, TrialStateError, show
 from pgjax.search import _branch, _checkpoint, _document, _export, _loop, _tell
 from pgjax.search._controller import Controller
 from pgjax.search._evaluation import INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
@@ -120,8 +120,15 @@ class Study(StudyState):
           StudyCorruptError: no checkpoint is intact.
           StudyVersionError: a newer version wrote it.
           UnknownTypeError: it names a class that nobody imported.
+          StudyMismatchError: its space was made with `where=`, which must be given again.
         """
-        return cls(**_document.parse(_checkpoint.document_of(StudyStore.open(path))), path=path, mesh=mesh)
+        document = _checkpoint.document_of(StudyStore.open(path))
+        if document.get('part') is not None:
+            raise StudyMismatchError(
+                f'{os.path.abspath(path)} searches a part of its space, chosen by a function, which no file keeps: '
+                f'{show(document["part"])}. Open it with search.Study(pg.search_space(template, where=...), ...).'
+            )
+        return cls(**_document.parse(document), path=path, mesh=mesh)
 
     def run(
         self,

@@ -52,6 +52,7 @@ class StudyState:
     def _document(self) -> dict[str, Any]:
         return _document.make(
             template=self.space.template,
+            part=_document.part_of(self.space),
             controller=self.controller,
             objectives=self.objectives,
             seed=self.seed,

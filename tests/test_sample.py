@@ -308,6 +308,20 @@ def test_where_leaves_the_other_holes_open():
     assert samples.study.space.num_floats == 0
 
 
+def test_a_part_of_a_space_is_kept_and_needs_its_where_again(tmp_path):
+    options = {'where': lambda hole: isinstance(hole, type(TEMPLATE.n)), 'path': tmp_path / 'study'}
+    for limit in (3, 6):
+        for exp, feedback in pg.sample(TEMPLATE, search.Random(batch_size=4), limit, **options):
+            feedback(exp.n)
+    part = pg.search_space(TEMPLATE, options['where'])
+    settings = {'objectives': 'reward', 'path': tmp_path / 'study'}
+    assert len(search.Study(part, search.Random(batch_size=4), **settings).history) == 6
+    with pytest.raises(pg.StudyMismatchError, match=r"part of its space.*\['n'\].*where="):
+        search.Study.load(tmp_path / 'study')
+    with pytest.raises(pg.StudyMismatchError, match='part is'):
+        search.Study(TEMPLATE, search.Random(batch_size=4), **settings)
+
+
 def test_a_traced_program_is_run_with_the_decisions_of_a_trial():
     def program():
         return pg.oneof([1, 2]) + pg.oneof([10, 20])
