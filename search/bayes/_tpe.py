@@ -65,7 +65,9 @@ class TPE(Controller, type_name='pgjax.search.TPE'):
             good, bad = self._split(state)
             draw_key, spare_key = jax.random.split(key)
             drawn = draw(space, good, draw_key, self.batch_size * self.num_candidates)
-            promise = log_density(space, good, drawn) - log_density(space, bad, drawn)
+            masks = jnp.stack([good.mask, bad.mask])  # one program for both
+            of_good, of_bad = jax.vmap(lambda mask: log_density(space, Parzen(state.dna, mask), drawn))(masks)
+            promise = of_good - of_bad
             # Random points stand by in case that everything drawn is known.
             pool = concatenate([drawn, space.random(spare_key, (self.batch_size,))])
             promise = jnp.append(promise, jnp.full(self.batch_size, _LAST))
