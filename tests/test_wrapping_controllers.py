@@ -104,8 +104,7 @@ def test_is_a_symbolic_value(name):
     controller = CONTROLLERS[name]
     assert pg.from_json_str(pg.to_json_str(controller)) == controller
     assert controller.batch_size == {'portfolio': 8, 'portfolio, apart': 6}.get(name, 4)
-    if 'portfolio' not in name:
-        assert controller.resized(3).batch_size == 3
+    assert controller.resized(3).batch_size == 3
 
 
 # --- Dedup
@@ -253,6 +252,14 @@ def test_portfolio_deals_rows_and_tells_everyone_or_each_their_own():
         few = tell(state, dna[:3], fitness[:3])
         assert [int(inner.told) for inner in few.inner] == ([3, 3] if share else [2, 1])
     assert sums == {True: [15.0, 15.0], False: [3.0, 12.0]}
+
+
+def test_shares_of_a_resized_portfolio_stay_in_proportion():
+    portfolio = search.Portfolio([RANDOM, RECORDING.resized(8)])
+    assert [c.batch_size for c in portfolio.resized(6).controllers] == [2, 4]
+    assert [c.batch_size for c in portfolio.resized(100).controllers] == [33, 67]
+    with pytest.raises(pg.ControllerError, match='a batch of 1 has no row'):
+        portfolio.resized(1)
 
 
 @pytest.mark.parametrize('share', [True, False])

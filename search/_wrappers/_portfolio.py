@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import jax
 import jax.numpy as jnp
 
+from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, State, parents_of, require
 from pgjax.search._wrappers._inner import refuse_host, widened
 from pgjax.space import DNA, Space, concatenate
@@ -54,6 +55,21 @@ class Portfolio(Controller, type_name='pgjax.search.Portfolio'):
     def batch_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The sum of those of the controllers."""
         return sum(c.batch_size for c in self.controllers)
+
+    def resized(self, batch_size: int) -> Self:
+        """The same with shares of another batch size, in proportion as near as can be.
+
+        Raises:
+          ControllerError: a controller would have no row.
+        """
+        edges = [round(batch_size * edge / self.batch_size) for edge in self._edges]
+        shares = [last - first for first, last in itertools.pairwise(edges)]
+        if min(shares) < 1:
+            raise ControllerError(
+                f'Portfolio: a batch of {batch_size} has no row for each of {len(shares)} controllers.'
+            )
+        parts = [c.resized(share) for c, share in zip(self.controllers, shares, strict=True)]
+        return self.rebind(controllers=parts, raise_on_no_change=False)
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> PortfolioState:
         """The first states of all of them."""
