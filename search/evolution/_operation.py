@@ -100,7 +100,7 @@ def born(
     size = mask.shape[0]
     made = Population(
         dna=dna,
-        fitness=jnp.full((size, num_objectives), -jnp.inf),
+        fitness=jnp.full((size, num_objectives), -jnp.inf, jnp.float32),
         trial=FIRST_MADE + context.made + jnp.arange(size, dtype=jnp.int32),
         parents=parents,
         generation=jnp.full(size, context.step + 1),

@@ -86,7 +86,7 @@ def empty(space: Space, size: int, num_objectives: int = 1) -> Population:
     """A population of nobody, with `size` rows."""
     return Population(
         dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
-        fitness=jnp.full((size, num_objectives), -jnp.inf),
+        fitness=jnp.full((size, num_objectives), -jnp.inf, jnp.float32),
         trial=jnp.full(size, NO_TRIAL, jnp.int32),
         parents=jnp.full((size, NUM_PARENTS), NO_TRIAL, jnp.int32),
         generation=jnp.zeros(size, jnp.int32),

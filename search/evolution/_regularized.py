@@ -72,7 +72,7 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         size = self.population_size
         return RegularizedState(
             dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
-            fitness=jnp.full(size, -jnp.inf),
+            fitness=jnp.full(size, -jnp.inf, jnp.float32),
             trial=jnp.full(size, -1, jnp.int32),
             asked=jnp.int32(0),
             told=jnp.int32(0),
