@@ -67,10 +67,8 @@ def main(plot: str = 'travelling_salesman.png', *, generations: int = 2000) -> f
     lengths, tour = min(searches, key=lambda search: search[0].min())
     best = float(lengths.min())
     assert sorted(tour) == list(range(len(PLACES))), 'a tour visits every place once'
-    print(
     tours = f'{SEARCHES * generations * size:,}'
     print(f'shortest of {tours} tours: {best:.0f}, {100 * (best / OPTIMUM - 1):.1f} % over the optimum')
-    )
     save_plot(tour, np.minimum.accumulate(lengths), plot)
     return best
 
