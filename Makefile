@@ -6,7 +6,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test check fuzz bench clean
+.PHONY: help demo test slow check fuzz bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -15,8 +15,11 @@ help:  ## list the targets
 demo: $(INSTALLED)  ## search over handwritten digits; run it again to go on
 	$(BIN)/python examples/digits.py
 
-test: $(INSTALLED)  ## every test and doctest, in under five minutes on two cores
-	$(BIN)/pytest -n $(WORKERS)
+test: $(INSTALLED)  ## the tests and doctests, in under five minutes on two cores
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+slow: $(INSTALLED)  ## the tests marked slow, which CI runs too
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m slow
 
 check: $(INSTALLED)  ## lint, format, types and the import contract
 	$(BIN)/ruff check

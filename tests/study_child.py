@@ -1,13 +1,9 @@
-"""A study in a process of its own, for tests that kill it: `study_child.main()` with PATH GENERATIONS SECONDS DEVICES.
+"""A study in a process of its own, for tests that kill it; `benchmarks` apart, `test_study_resume.py` starts it.
 
-It says when it begins and after each generation, and ends by printing the digest of what is reproducible.
+It says when it begins and after each generation, and ends with the digest of what is reproducible.
 """
 
 import hashlib
-import os
-import sys
-
-os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +19,7 @@ class Net(pg.Object):
     mix: float = 0.5
 
 
+FIXED = Net(width=5, scale=pg.floatv(1e-3, 1.0, scale='log'), mix=pg.floatv(0.0, 1.0))  # one structure: starts sooner
 SPACE = Net(width=pg.oneof([3, 5, 8]), scale=pg.floatv(1e-3, 1.0, scale='log'), mix=pg.floatv(0.0, 1.0))
 
 
@@ -33,9 +30,9 @@ def evaluate(exp, key):
     return {'score': jax.nn.logsumexp(y) - y.mean(), 'spread': y.std()}
 
 
-def study_at(path=None, mesh=None):
+def study_at(path=None, mesh=None, template=SPACE):
     controller = search.RegularizedEvolution(population_size=24, tournament_size=4, batch_size=16)
-    return search.Study(SPACE, controller, objectives=['score'], seed=7, path=path, tile=4, batch='vmap', mesh=mesh)
+    return search.Study(template, controller, objectives=['score'], seed=7, path=path, tile=4, batch='vmap', mesh=mesh)
 
 
 def digest(study):
@@ -51,24 +48,27 @@ def digest(study):
 
 
 class Announced(search.Progress):
-    """Says on standard output what a test waits for."""
+    """Sends what a test waits for."""
 
-    def __init__(self):
+    def __init__(self, connection):
         super().__init__(enabled=False)
+        self.connection = connection
 
     def update(self, study, compiles):
-        print('generation', study.generation, flush=True)
+        self.connection.send(('generation', study.generation))
 
 
-def main():
-    path, generations, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    jax.config.update('jax_num_cpu_devices', int(sys.argv[4]))
-    devices = jax.devices()
+def main(connection, path, generations, seconds, devices, compiled, template):
+    jax.config.update('jax_num_cpu_devices', devices)
+    jax.config.update('jax_compilation_cache_dir', compiled)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
     mesh = None
-    if len(devices) > 1:
-        mesh = jax.make_mesh((len(devices),), ('pop',), axis_types=(jax.sharding.AxisType.Auto,))
-    study = study_at(None if path == '-' else path, mesh)
-    print('begins', study.generation, flush=True)
+    if devices > 1:
+        mesh = jax.make_mesh((devices,), ('pop',), axis_types=(jax.sharding.AxisType.Auto,))
+    study = study_at(path, mesh, template)
+    connection.send(('begins', study.generation))
     if generations > study.generation:
-        study = study.run(evaluate, generations - study.generation, progress=Announced(), checkpoint_seconds=seconds)
-    print('digest', digest(study), flush=True)
+        study = study.run(
+            evaluate, generations - study.generation, progress=Announced(connection), checkpoint_seconds=seconds
+        )
+    connection.send(('digest', digest(study)))

@@ -131,6 +131,7 @@ def test_samplers_that_will_not_do(optuna, controller, words):
 # --- evosax
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('strategy', ['CMA_ES', 'DifferentialEvolution'])
 def test_contract_of_evosax(algorithms, strategy):
     search.testing.check_controller(adapters.evosax(strategy, batch_size=6), BOX)

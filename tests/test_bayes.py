@@ -28,11 +28,14 @@ CONTROLLERS = {
 }
 
 
-@pytest.mark.parametrize('name', CONTROLLERS)
+@pytest.mark.parametrize(
+    'name', ['bayesian', 'tpe', *(pytest.param(n, marks=pytest.mark.slow) for n in ('thompson', 'auto'))]
+)
 def test_contract(name):
     search.testing.check_controller(CONTROLLERS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['bayesian', 'tpe'])
 def test_one_point_only(name):
     search.testing.check_controller(CONTROLLERS[name], pg.search_space({'only': pg.oneof(['a'])}))
@@ -93,6 +96,7 @@ def example():
     return about, hyper, dna, rng.normal(size=9).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_kernel_is_the_plain_one():
     about, hyper, dna, _ = example()
     found = kernel(about, hyper, features(SPACE, dna), features(SPACE, dna))
@@ -101,6 +105,7 @@ def test_kernel_is_the_plain_one():
     assert np.linalg.eigvalsh(plain).min() > -1e-9  # it is a kernel
 
 
+@pytest.mark.slow
 def test_posterior_is_the_plain_one():
     """Nine points told, one awaited, two unused rows: means as if the nine were all, variances as if it were told."""
     about, hyper, dna, outcomes = example()
@@ -120,6 +125,7 @@ def test_posterior_is_the_plain_one():
     np.testing.assert_allclose(jointly[1], covariance, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_likelihood_is_the_plain_one_and_its_gradient_the_difference():
     about, hyper, dna, outcomes = example()
     seen, told, padded = features(SPACE, dna[:12]), np.arange(12) < 9, jnp.pad(outcomes, (0, 3))
@@ -155,6 +161,7 @@ def test_expected_improvement_is_the_closed_form():
     assert (np.diff(far) > 0).all() and np.isfinite(far).all()
 
 
+@pytest.mark.slow
 def test_warped_outcomes_keep_their_order_and_take_any_input():
     told = np.arange(9) < 8
     fitness = jnp.array([3.0, -1e30, 5.0, -jnp.inf, 4.0, 1e30, 5.0, -2.0, 99.0])
@@ -167,6 +174,7 @@ def test_warped_outcomes_keep_their_order_and_take_any_input():
     assert (np.asarray(warp(jnp.full(4, -jnp.inf), jnp.zeros(4, bool))) == 0).all()
 
 
+@pytest.mark.slow
 def test_observations_wait_for_what_was_asked():
     space = pg.search_space({'x': pg.intv(0, 99)})
 
@@ -186,6 +194,7 @@ def test_observations_wait_for_what_was_asked():
     assert told_first(known).told.tolist() == [True] * 4 + [False]
 
 
+@pytest.mark.slow
 def test_densities_add_up_to_one_and_are_what_is_drawn():
     space = pg.search_space({'a': pg.oneof(['x', {'b': pg.oneof('pq')}, 'y']), 'i': pg.intv(0, 4)})
     points = list(space.iterate())
@@ -209,6 +218,7 @@ def planted(exp, key):
     return {'fitness': -wrong - jnp.abs(exp.x - 0.3)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('controller', 'above'),
     [
@@ -226,6 +236,7 @@ def test_finds_what_random_search_does_not(controller, above):
     assert float(best(jax.random.split(jax.random.key(0), 3)).mean()) > above
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['bayesian', 'tpe'])
 @pytest.mark.parametrize('fitness', [np.nan, 1.0])
 def test_goes_on_when_all_fail_or_all_are_equal(name, fitness):
@@ -244,6 +255,7 @@ def test_goes_on_when_all_fail_or_all_are_equal(name, fitness):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(getattr(state, 'hyper', ())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('controller', [Bayesian(num_initial=1, capacity=12, num_candidates=32), TPE(num_initial=1)])
 def test_known_points_are_not_proposed_again(controller):
     template = pg.Dict(x=pg.floatv(0.0, 19.0, step=1.0))

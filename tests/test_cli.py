@@ -216,6 +216,7 @@ def test_verify_exits_with_1_at_damage(run, program, tmp_path):
     assert status == 1 and out != ''
 
 
+@pytest.mark.slow
 def test_other_programs_load_what_a_command_kept(program, tmp_path):
     pgjax = [sys.executable, '-m', 'pgjax']
     done = subprocess.run([*pgjax, 'run', f'{program}:bowls', '--study', tmp_path / 's'], check=True)

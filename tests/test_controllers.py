@@ -37,6 +37,7 @@ def test_contract(name):
     search.testing.check_controller(CONTROLLERS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONTROLLERS)
 @pytest.mark.parametrize('template', [{'only': pg.oneof(['a'])}, {'x': pg.floatv(0.0, 1.0)}, {'x': pg.intv(3, 3)}])
 def test_contract_on_tiny_spaces(name, template):

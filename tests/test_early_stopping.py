@@ -72,6 +72,7 @@ def test_by_value_is_pygloves(log, gates, maximize):
 ranks = st.integers(1, 4) | st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0])
 
 
+@pytest.mark.slow
 @given(logs, st.dictionaries(st.integers(0, 6), st.tuples(ranks, st.integers(0, 3)), min_size=1, max_size=3))
 def test_by_rank_is_pygloves(log, gates):
     early = pytest.importorskip('pyglove.ext.early_stopping')

@@ -44,12 +44,14 @@ def test_contract_on_a_conditional_space(name):
     search.testing.check_controller(CONTROLLERS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['evolution', 'genetic', 'local search'])
 @pytest.mark.parametrize('template', [{'only': pg.oneof(['a'])}, {'x': pg.intv(3, 3)}])
 def test_contract_on_a_space_of_one_point(name, template):
     search.testing.check_controller(CONTROLLERS[name], pg.search_space(template))
 
 
+@pytest.mark.slow
 def test_several_objectives():
     search.testing.check_controller(CONTROLLERS['genetic'], SMALL, num_objectives=2)
     with pytest.raises(pg.ControllerError, match='one objective, got 2'):
@@ -120,6 +122,7 @@ def test_finds_all_ones(controller, generations):
     assert fitness.max() == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('value', [jnp.nan, -jnp.inf, jnp.inf, 0.0])
 @pytest.mark.parametrize('name', ['genetic', 'local search'])
 def test_constant_or_failed_fitness_does_no_harm(name, value):
@@ -185,6 +188,7 @@ def test_regularized_evolution_is_a_composition():
     assert abs(a.mean() - b.mean()) < 5 * ((a.var() + b.var()) / 64) ** 0.5
 
 
+@pytest.mark.slow
 def test_ten_thousand_decisions():
     space = pg.search_space([pg.oneof([0, 1, 2]) for _ in range(10_000)])
     _, fitness, dna = searched(search.Genetic(population_size=4, batch_size=4), space, ones, 5)
@@ -208,6 +212,7 @@ def test_a_step_is_one_program_without_callbacks():
     assert 'callback' not in str(jax.make_jaxpr(step)(state, jax.random.key(0)))
 
 
+@pytest.mark.slow
 def test_schedules_reach_the_operators():
     controller = search.Evolution(
         batch_size=2,

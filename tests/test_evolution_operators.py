@@ -244,6 +244,7 @@ def test_averages_of_numbers():
         assert int(made.choices[0, 1]) == int(population.dna.choices[0, 1])
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(cuts=st.sets(st.integers(1, 7), max_size=4))
 def test_segments_are_exchanged(cuts):

@@ -3,28 +3,12 @@
 They run in processes of their own: patchers have global names, and an example's are not to meet a test's.
 """
 
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+from test_examples import EXAMPLES, run
 
-TESTS = pathlib.Path(__file__).parent
-ROOT = TESTS.parent
-EXAMPLES = ROOT / 'examples'
 SOURCES = [EXAMPLES / 'hello.py', EXAMPLES / 'exchange_ideas.py', *sorted((EXAMPLES / 'codebases').glob('*.py'))]
-
-
-def run(*arguments):
-    """What a Python process prints; the compiler's effort is turned down, which changes times and no structure."""
-    path = os.pathsep.join(map(str, (ROOT, EXAMPLES, TESTS)))
-    environment = {**os.environ, 'PYTHONPATH': path, 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
-    command = [sys.executable, *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def test_hello_greets_edited_and_searched():

@@ -98,6 +98,7 @@ def test_centroids_are_spread_and_own_what_is_nearest():
     assert grid.cell_of(state, state.centroids).tolist() == list(range(10))
 
 
+@pytest.mark.slow
 def test_parents_are_elites_drawn_evenly():
     controller = search.MapElites(bounds=[(0.0, 4.0)], bins=8, batch_size=512, initial_size=1)
     space = pg.search_space({'x': pg.intv(0, 10**6)})
@@ -111,6 +112,7 @@ def test_parents_are_elites_drawn_evenly():
     assert np.abs(counts[[1, 3, 4]] - 512 / 3).max() < 5 * (512 * (1 / 3) * (2 / 3)) ** 0.5
 
 
+@pytest.mark.slow
 def test_a_study_resumes_to_the_same_archive(tmp_path):
     template = pg.Dict(x=pg.floatv(0.0, 1.0), y=pg.floatv(0.0, 1.0))
     evaluate = lambda exp, key: {'f': exp.x - exp.y, 'x': exp.x, 'y': exp.y}  # noqa: E731

@@ -30,6 +30,7 @@ def test_contract(name):
     search.testing.check_controller(CONTROLLERS[name], num_objectives=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONTROLLERS)
 def test_contract_on_tiny_spaces(name):
     search.testing.check_controller(CONTROLLERS[name], pg.search_space(TINY[name]), num_objectives=3)
@@ -148,6 +149,7 @@ def test_the_whole_front_of_a_planted_problem_is_found(controller):
     assert kept >= {(float(i), 10.0 - i) for i in range(11)}
 
 
+@pytest.mark.slow
 def test_a_study_resumes_bit_for_bit(tmp_path):
     template = [pg.floatv(0.0, 1.0), pg.floatv(0.0, 1.0)]
     evaluate = lambda exp, key: {'f': exp[0], 'g': 1 - exp[0] * exp[1]}  # noqa: E731

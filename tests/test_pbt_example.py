@@ -10,7 +10,7 @@ pytest.importorskip('matplotlib', exc_type=ImportError)
 
 @pytest.mark.slow
 def test_pbt_on_digits_trains_and_plots(tmp_path):
-    printed = run('pbt_digits.py', tmp_path / 'plots' / 'pbt.png', 3)
+    printed = run(EXAMPLES / 'pbt_digits.py', tmp_path / 'plots' / 'pbt.png', 3)
     found = re.findall(r'validation loss ([\d.]+), validation accuracy ([\d.]+), test accuracy ([\d.]+)', printed)
     assert len(found) == 2
     assert all(float(validation) > 0.9 and float(test) > 0.9 for _, validation, test in found)

@@ -44,6 +44,7 @@ def test_contract(name):
     search.testing.check_controller(CONTROLLERS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONTROLLERS)
 def test_one_point_only(name):
     search.testing.check_controller(CONTROLLERS[name], pg.search_space({'only': pg.oneof(['a'])}))
@@ -107,6 +108,7 @@ def test_closed_form_is_the_derivative():
         np.testing.assert_allclose(found, jax.jit(jax.grad(gain))(parameters), atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', POLICIES)
 def test_proposals_follow_the_probabilities(name):
     policy, points, number = POLICIES[name], points_of(NESTED), 20_000
@@ -156,6 +158,7 @@ def test_rewards_are_ranks_in_the_window_or_distances_from_the_average():
     assert float(later.mean) == pytest.approx(3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['reinforce', 'ppo'])
 @pytest.mark.parametrize('fitness', [np.nan, -np.inf, 7.0])
 def test_nothing_is_learnt_from_failures_or_from_equals(name, fitness):
@@ -177,6 +180,7 @@ def test_a_failed_row_has_no_gradient():
     np.testing.assert_array_equal(moved[1], 0.0)  # both that succeeded had the same y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('controller', [REINFORCE(batch_size=16), PPO(batch_size=16)], ids=['reinforce', 'ppo'])
 def test_finds_what_random_search_cannot(controller):
     """One in 4**12 points has every decision right; random search gets 7 or 8 of 12 in 960 evaluations."""
@@ -210,6 +214,7 @@ def test_dependent_decisions_are_learnt_by_the_autoregressive_policy():
     assert train(Autoregressive(hidden=8)) @ np.asarray(reward) > 0.9
 
 
+@pytest.mark.slow
 def test_a_thousand_decisions():
     space = pg.search_space([pg.oneof('abcd') for _ in range(1000)])
     controller = PPO(batch_size=4, window=8, epochs=2)

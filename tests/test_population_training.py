@@ -34,6 +34,7 @@ def best_constant(steps):
     return max(ways)
 
 
+@pytest.mark.slow
 def test_pbt_discovers_a_schedule_that_no_constant_setting_matches():
     pbt = search.PBT(population_size=16, steps=2, rounds=30)
     result = jax.jit(jax.vmap(pbt.compile(RATE, road)))(jax.random.split(jax.random.key(0), 8))
@@ -45,6 +46,7 @@ def test_pbt_discovers_a_schedule_that_no_constant_setting_matches():
     assert one.best.metrics['way'] == float(one.best.state)
 
 
+@pytest.mark.slow
 def test_pbt_s_toy_problem():
     """Figure 2 of the paper: each worker alone descends on one coordinate only, and ends below 0.8."""
 
@@ -165,6 +167,7 @@ def test_explore_multiplies_values_on_every_scale():
     assert (old[:, kind] == new[:, kind]).all()
 
 
+@pytest.mark.slow
 def test_explore_resamples_with_its_probability():
     number = 4000
     space = pg.search_space(pg.Dict(kind=pg.oneof(range(1000)), x=pg.floatv(0.5, 1.0)))

@@ -12,7 +12,7 @@ import pgjax as pg
 from pgjax import search
 
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason='needs Chromium or Chrome')]
+pytestmark = pytest.mark.skipif(BROWSER is None, reason='needs Chromium or Chrome')
 
 
 class Tags(html.parser.HTMLParser):

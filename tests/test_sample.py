@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import itertools
 import os
 import pathlib
 import resource
@@ -18,6 +19,7 @@ import pgjax as pg
 from pgjax import search
 
 TEMPLATE = pg.Dict(x=pg.floatv(0.0, 1.0), n=pg.oneof([1, 2, 3]))
+NUMBERS = itertools.count()  # of studies shared by name
 EVOLUTION = search.RegularizedEvolution(population_size=8, tournament_size=3, batch_size=4)
 
 
@@ -58,7 +60,7 @@ def test_a_loop_is_a_study(alone):
 @given(st.data())
 def test_the_order_in_which_groups_finish_makes_no_difference(alone, data):
     """Several groups hold trials at once; who goes on next is drawn."""
-    name = f'drawn-{id(data)}'
+    name = f'drawn-{next(NUMBERS)}'
     workers = [loop(name=name, group=g) for g in range(3)]
     held = {}
     while workers or held:
@@ -418,6 +420,7 @@ def start(path, kill_at=-1, seconds=30.0):
     )
 
 
+@pytest.mark.slow
 def test_processes_share_a_directory_and_one_is_killed(tmp_path, alone):
     """The stopped process holds trial 2 until it is killed; the other then gets it, and the study is the same."""
     path = tmp_path / 'study'
@@ -444,6 +447,7 @@ def test_processes_share_a_directory_and_one_is_killed(tmp_path, alone):
     same(search.Study.load(path), alone)
 
 
+@pytest.mark.slow
 def test_processes_that_save_all_the_time(tmp_path, alone):
     """After each trial one of them commits, and the other goes on from there."""
     path = tmp_path / 'study'

@@ -114,6 +114,7 @@ def test_a_million_random_points_collide_only_where_they_are_equal():
     assert len(np.unique(fingerprints(space, dna))) == len(np.unique(packed)) < 1_000_000
 
 
+@pytest.mark.slow
 def test_a_million_points_that_differ_in_single_bits_do_not_collide():
     space = pg.search_space([pg.oneof([0.0, 1.0]) for _ in range(20)])
     everything = space.nth(np.arange(2**20))

@@ -84,6 +84,7 @@ def test_zoo_has_the_same_size_ids_and_views(name):
     check_views(space, template, dna_spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', FINITE)
 def test_zoo_has_the_same_points_in_the_same_order(name):
     check_points(*pair(FINITE[name]))

@@ -66,6 +66,7 @@ def test_indices_of_arrays_are_taken_modulo_the_size():
     assert [space.rank(space.check(row)) for row in (around[0], around[1])] == [[5, 0], [0, (2**31 - 1) % 6]]
 
 
+@pytest.mark.slow
 def test_spaces_too_large_or_too_irregular_are_refused():
     with pytest.raises(pg.SpaceError, match=r'4294967296 points are too many.*coarser grid'):
         pg.search_space([pg.intv(0, 65535), pg.intv(0, 65535)]).nth(jnp.arange(2))

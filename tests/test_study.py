@@ -343,6 +343,7 @@ print(type(study.best.value).__name__, len(study.history))
 """
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_after_its_class_is_renamed(tmp_path):
     printed = []
     for name, alias in (('Before', ''), ('After', "pg.register_alias('Before', After)")):

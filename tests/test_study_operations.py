@@ -139,6 +139,7 @@ t.make(sys.argv[1], space=t.LARGER, extend=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('moment', ['document', 'checkpoint'])
 def test_a_crash_while_extending_leaves_one_study_or_the_other(tmp_path, moment):
     path = tmp_path / 's'

@@ -1,11 +1,10 @@
 """A study stopped anywhere goes on bit for bit; on any number of devices it is the same study."""
 
+import contextlib
+import multiprocessing
 import os
-import pathlib
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 
 import jax
@@ -16,40 +15,33 @@ import study_child
 import pgjax as pg
 from pgjax import search
 
-CHILD = pathlib.Path(study_child.__file__)
-CACHE = pathlib.Path(
-    tempfile.mkdtemp(prefix='pgjax-compiled-')
-)  # the first child of a kind compiles, the others start faster
+COMPILED = tempfile.mkdtemp(prefix='pgjax-compiled-')  # the first child of a kind compiles, the others start faster
+CHILDREN = multiprocessing.get_context('forkserver')
+CHILDREN.set_forkserver_preload(['pgjax.search'])  # imported once; each child starts a JAX of its own
 
 
-def start(path, generations, seconds=0.0, devices=1):
-    environment = {
-        **os.environ,
-        'PYTHONPATH': f'{CHILD.parent}:{CHILD.parent.parent}',
-        'JAX_COMPILATION_CACHE_DIR': str(CACHE / str(devices)),
-        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-    }
-    return subprocess.Popen(
-        [
-            sys.executable,
-            '-c',
-            'import study_child; study_child.main()',
-            str(path),
-            str(generations),
-            str(seconds),
-            str(devices),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+class Child:
+    """A process that runs a study, and what it says."""
 
+    def __init__(self, path, generations, seconds=0.0, devices=1, template=study_child.SPACE):
+        self.said, speaks = CHILDREN.Pipe(duplex=False)
+        arguments = (speaks, path, generations, seconds, devices, f'{COMPILED}/{devices}', template)
+        self.process = CHILDREN.Process(target=study_child.main, args=arguments)
+        self.process.start()
+        speaks.close()
 
-def finish(process):
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return out.split()[-1]
+    def lines(self):
+        """What it says until it ends, as it says it."""
+        with contextlib.suppress(EOFError):
+            while True:
+                yield self.said.recv()
+
+    def finish(self):
+        """Its digest."""
+        *_, (word, digest) = self.lines()
+        self.process.join(300)
+        assert self.process.exitcode == 0 and word == 'digest'
+        return digest
 
 
 @pytest.fixture(scope='module')
@@ -58,8 +50,8 @@ def uninterrupted():
 
 
 def test_a_study_cut_in_two_processes_is_the_same_study(tmp_path, uninterrupted):
-    finish(start(tmp_path / 'study', 5))
-    assert finish(start(tmp_path / 'study', 10)) == uninterrupted
+    Child(tmp_path / 'study', 5).finish()
+    assert Child(tmp_path / 'study', 10).finish() == uninterrupted
 
 
 def test_a_study_cut_within_one_process_is_the_same_study(tmp_path, uninterrupted):
@@ -69,47 +61,44 @@ def test_a_study_cut_within_one_process_is_the_same_study(tmp_path, uninterrupte
     assert study_child.digest(again.run(study_child.evaluate, 7, progress=False)) == uninterrupted
 
 
-@pytest.mark.slow
-def test_twenty_kills_lose_at_most_one_interval(tmp_path, uninterrupted):
+def test_twenty_kills_lose_at_most_one_interval(tmp_path):
     """SIGKILL at random moments after work has begun, saves and start-up among them."""
     generator = random.Random(0)
     path = tmp_path / 'study'
     kills, acknowledged = 0, 0
     while kills < 20:
-        process = start(path, 10_000)
+        child = Child(path, 10_000, template=study_child.FIXED)
         lines = []
-        moment = generator.uniform(0.0, 0.25)
-        for line in process.stdout:
-            lines.append(line.split())
-            if lines[-1][0] == 'begins':
-                at = int(lines[-1][1])
+        for word, at in child.lines():
+            lines.append((word, at))
+            if word == 'begins':
                 assert at >= acknowledged, 'an acknowledged checkpoint was lost'
-            if lines[-1][0] == 'generation':
+            if word == 'generation':
                 break
-        try:
-            process.wait(timeout=moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        lines += [line.split() for line in process.communicate()[0].splitlines()]
+        child.process.join(generator.uniform(0.0, 0.25))
+        child.process.kill()
+        lines += child.lines()
         kills += 1
         # A generation is announced before it is saved, and one save may be under way: two may be lost.
-        acknowledged = max([acknowledged, *(int(n) - 2 for word, n in lines if word == 'generation')])
-    reached = study_child.study_at(path)
+        acknowledged = max([acknowledged, *(at - 2 for word, at in lines if word == 'generation')])
+    reached = study_child.study_at(path, template=study_child.FIXED)
     assert reached.generation >= acknowledged
-    straight = study_child.study_at().run(study_child.evaluate, reached.generation, progress=False)
+    straight = study_child.study_at(template=study_child.FIXED)
+    straight = straight.run(study_child.evaluate, reached.generation, progress=False)
     assert study_child.digest(reached) == study_child.digest(straight)
 
 
 def test_sigterm_finishes_the_generation_and_exits_143(tmp_path):
-    process = start(tmp_path / 'study', 10_000, seconds=3600)
-    for line in process.stdout:
-        if line.startswith('generation'):
-            process.send_signal(signal.SIGTERM)
-            break
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
-    announced = [int(line.split()[1]) for line in out.splitlines() if line.startswith('generation')]
-    assert search.Study.load(tmp_path / 'study').generation == max([1, *announced])
+    child = Child(tmp_path / 'study', 10_000, seconds=3600)
+    announced = []
+    for word, at in child.lines():
+        if word == 'generation':
+            announced.append(at)
+            if len(announced) == 1:
+                os.kill(child.process.pid, signal.SIGTERM)
+    child.process.join(60)
+    assert child.process.exitcode == 143
+    assert search.Study.load(tmp_path / 'study').generation == announced[-1]
 
 
 @pytest.mark.parametrize('devices', [2, 4])
@@ -122,7 +111,7 @@ def test_the_digest_does_not_depend_on_the_number_of_devices(devices, uninterrup
 
 
 def test_the_digest_of_a_process_with_four_devices(uninterrupted):
-    assert finish(start('-', 10, devices=4)) == uninterrupted
+    assert Child(None, 10, devices=4).finish() == uninterrupted
 
 
 def test_the_digest_does_not_depend_on_the_order_of_groups(uninterrupted, monkeypatch):

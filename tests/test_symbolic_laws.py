@@ -337,6 +337,7 @@ def deep_path(node: Any) -> Path:
     return Path(keys)
 
 
+@pytest.mark.slow
 def test_deep_trees(deep_pair):
     left, right = deep_pair
     assert left == right and hash(left) == hash(right)

@@ -91,10 +91,12 @@ def test_contract(name):
     search.testing.check_controller(CONTROLLERS[name], SMALL)
 
 
+@pytest.mark.slow
 def test_contract_of_dedup_in_a_space_of_one_point():
     search.testing.check_controller(CONTROLLERS['dedup'], pg.search_space({'only': pg.oneof(['a'])}))
 
 
+@pytest.mark.slow
 def test_contract_of_dedup_in_a_mixed_space():
     search.testing.check_controller(search.Dedup(RANDOM))
 
@@ -122,6 +124,7 @@ def test_dedup_of_evolution_repeats_nothing_until_it_must():
     assert int(state.repeats) == 1
 
 
+@pytest.mark.slow
 def test_dedup_knows_points_that_it_was_only_told():
     controller = CONTROLLERS['dedup']
     ask, tell = compiled(controller, SMALL)
@@ -276,6 +279,7 @@ def test_parents_of_a_portfolio_are_trials_of_the_study(share):
 # --- in a study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['dedup', 'portfolio, apart', 'prior'])
 def test_a_study_goes_on_bit_for_bit(name, tmp_path):
     def evaluate(exp, key):
