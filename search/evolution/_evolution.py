@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, require, sanitize
 from pgjax.search.evolution._algebra import Repeat, with_memory_of
-from pgjax.search.evolution._opening import seeded
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import NO_TRIAL, NUM_PARENTS, Population, empty, told
+from pgjax.search.evolution._seeding import seeded
 from pgjax.search.evolution.mutators import Gaussian
 from pgjax.search.evolution.selectors import Last, Top, Tournament
 from pgjax.space import DNA, Space
@@ -114,7 +114,7 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
         context = Context.start(space, state.generation, state.memory)
         children, context = self._children(reproduce_key, state.population, context)
         is_seed = (state.asked + jnp.arange(size) < self.population_init) | (state.told == 0) | ~children.mask
-        dna = seeded(space, random_key, is_seed, children.dna)
+        dna = seeded(space, random_key, is_seed, lambda: children.dna)
         bred = ~is_seed.all()
         memory = _as_before(state.memory, context.memory)
         return dna, dataclasses.replace(

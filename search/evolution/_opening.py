@@ -34,14 +34,3 @@ def open_genes(space: Space, child: DNA, in_use: Any, fresh: DNA | None) -> DNA:
 def fresh_points(space: Space, key: jax.Array, shape: tuple[int, ...]) -> DNA | None:
     """Random points for `open_genes`, with every gene drawn; None where no gene can come into use."""
     return space.random(key, shape, canonical=False) if genes_of(space).depth else None
-
-
-def seeded(space: Space, key: jax.Array, is_seed: jax.Array, children: DNA) -> DNA:
-    """B children, with random points in place of those for which bool[B] is true; none are drawn where none is."""
-    return jax.lax.cond(
-        is_seed.any(),
-        lambda: jax.tree.map(
-            lambda a, b: jnp.where(is_seed[:, None], a, b), space.random(key, is_seed.shape), children
-        ),
-        lambda: children,
-    )

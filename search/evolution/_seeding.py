@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -26,10 +27,18 @@ def seeds_first(
     Returns:
       B canonical points, and which of them are random, bool[B].
     """
-    size = len(children)
-    is_seed = (asked + jnp.arange(size) < until) | ~known
+    is_seed = (asked + jnp.arange(len(children)) < until) | ~known
+    return seeded(space, key, is_seed, lambda: children), is_seed
+
+
+def seeded(space: Space, key: jax.Array, is_seed: jax.Array, children: Callable[[], DNA]) -> DNA:
+    """B children, with random points in place of those for which bool[B] is true; none are drawn where none is.
+
+    The children are made within the branch that is taken: outside they would be written, and then copied.
+    """
 
     def with_seeds() -> DNA:
-        return jax.tree.map(lambda a, b: jnp.where(is_seed[:, None], a, b), space.random(key, (size,)), children)
+        drawn = space.random(key, is_seed.shape)
+        return jax.tree.map(lambda a, b: jnp.where(is_seed[:, None], a, b), drawn, children())
 
-    return jax.lax.cond(is_seed.any(), with_seeds, lambda: children), is_seed
+    return jax.lax.cond(is_seed.any(), with_seeds, children)

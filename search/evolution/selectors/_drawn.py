@@ -75,7 +75,7 @@ class Proportional(Selector, type_name='pgjax.search.evolution.selectors.Proport
 
 
 class Tournament(Selector, type_name='pgjax.search.evolution.selectors.Tournament'):
-    """The winners of tournaments among individuals drawn with replacement; of equals the earliest trial wins.
+    """The winners of tournaments among individuals drawn with replacement; of equals the first drawn wins.
 
     Attributes:
       size: how many meet in one tournament.
@@ -93,32 +93,27 @@ class Tournament(Selector, type_name='pgjax.search.evolution.selectors.Tournamen
             place = jnp.arange(len(population))
             value = jnp.zeros(len(population)).at[ranked(population)].set(-place.astype(jnp.float32))
         value = population.fitness[:, 0] if value is None else value
-        return winners(key, (rows,), self.size, value, population.trial, population.count), count
+        return winners(key, (rows,), self.size, value, population.count), count
 
 
-def winners(
-    key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, trial: jax.Array, count: Any
-) -> jax.Array:
-    """int32[shape], rows of the best of `size` rows drawn below `count`; equals by trial. NaN never wins.
+def winners(key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, count: Any) -> jax.Array:
+    """int32[shape], rows of the best of `size` rows drawn below `count`; of equals the first drawn. NaN never wins.
 
     Args:
       key: consumed.
       shape: of the result.
       size: rivals in one tournament.
       value: float[N].
-      trial: int32[N].
       count: int32[], how many rows take part.
     """
     rivals = draw_below(key, (size, *shape), count, value.shape[0])
     value = jnp.where(jnp.isnan(value), -jnp.inf, value)
 
     def meet(index: Any, best: Any) -> Any:
-        row = rivals[index]
-        rival = row, value[row], trial[row]
-        wins = (rival[1] > best[1]) | ((rival[1] == best[1]) & (rival[2] < best[2]))
-        return jax.tree.map(lambda a, b: jnp.where(wins, a, b), rival, best)
+        rival = rivals[index], value[rivals[index]]
+        return jax.tree.map(lambda a, b: jnp.where(rival[1] > best[1], a, b), rival, best)
 
-    first = rivals[0], value[rivals[0]], trial[rivals[0]]
+    first = rivals[0], value[rivals[0]]
     return jax.lax.fori_loop(1, size, meet, first, unroll=min(_UNROLLED, max(1, size - 1)))[0]
 
 
