@@ -12,16 +12,21 @@ of NAS-Bench-Graph arxiv (accuracy, latency, parameters); pip install nas-bench-
 import argparse
 import functools
 import importlib.util
+import pathlib
+import sys
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tables
 
 import pgjax as pg
 from pgjax import search
 from pgjax.search.multiobjective import hypervolume
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'examples'))
+
+import tables
 
 GENES, VALUES, POPULATION = 100, 5, 256
 
@@ -134,22 +139,7 @@ def qdax_map_elites(generations):
     return lambda: jax.block_until_ready(run(jax.random.key(1)))
 
 
-OBJECTIVES = {'valid_perf': 1, 'latency': -1, 'para': -1}
-
-
-def graph_arxiv():
-    """Accuracy, latency and parameters of NAS-Bench-Graph arxiv: the table, and float64[9**5, 3], NaN where invalid."""
-    table = tables.nas_bench_graph('arxiv')
-    from nas_bench_graph.architecture import Arch
-
-    stored = tables._read('nas_bench_graph', 'light/arxiv.bench')
-    values = np.full((*table.arity, 3), np.nan)
-    for digits in zip(*np.nonzero(~np.isnan(table.values.reshape(table.arity))), strict=True):
-        links = [int(x) for x in tables._LINKS[digits[0]]]
-        row = stored[Arch(links, [tables._OPERATIONS[d] for d in digits[1:]]).valid_hash()]
-        values[digits] = [sign * row[name] for name, sign in OBJECTIVES.items()]
-    values = values.reshape(-1, 3)
-    return table, values
+OBJECTIVES = ['accuracy', 'latency', 'parameters']
 
 
 def front_of(fitness):
@@ -189,7 +179,7 @@ def pymoo_on_table(values, arity, strides, evaluations, seed):
 
 
 def fronts(seeds, evaluations):
-    table, values = graph_arxiv()
+    table, values = tables.nas_bench_graph('arxiv'), tables.graph_objectives('arxiv')
     best = front_of(values)
     low, high = best.min(0), best.max(0)  # volumes are above the worst corner of the true front
     values = (values - low) / (high - low)
@@ -209,7 +199,7 @@ def fronts(seeds, evaluations):
     print(f'\n{table.name}, hypervolume as a part of that of the true front of {len(best)} points, {seeds} seeds')
     found = {}
     for name, controller in controllers.items():
-        loop = search.compile(table.template, look_up, controller, objectives=list(OBJECTIVES))
+        loop = search.compile(table.template, look_up, controller, objectives=OBJECTIVES)
         run = jax.jit(
             jax.vmap(lambda key, loop=loop, c=controller: loop(key, max(evaluations) // c.batch_size).fitness)
         )

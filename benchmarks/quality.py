@@ -12,16 +12,20 @@ On a shared machine set OPENBLAS_NUM_THREADS=1: threads of small factorizations 
 """
 
 import argparse
+import pathlib
 import sys
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tables import CHECKS, TABLES
 
 import pgjax as pg
 from pgjax import search
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'examples'))
+
+from tables import CHECKS, TABLES
 
 MARKS = (50, 100, 200, 500)
 CONTROLLERS = {

