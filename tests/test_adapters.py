@@ -137,6 +137,7 @@ def test_contract_of_evosax(algorithms, strategy):
     search.testing.check_controller(adapters.evosax(strategy, batch_size=6), BOX)
 
 
+@pytest.mark.slow
 def test_evosax_proposes_what_evosax_would(algorithms):
     controller = adapters.evosax('CMA_ES', batch_size=8, std_init=0.05)
     strategy = algorithms['CMA_ES'](population_size=8, solution=jnp.zeros(2))

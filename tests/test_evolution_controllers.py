@@ -33,7 +33,7 @@ CONTROLLERS = {
 }
 
 
-@pytest.mark.parametrize('name', CONTROLLERS)
+@pytest.mark.parametrize('name', ['evolution with memory and chance', 'genetic', 'hill climb', 'local search'])
 def test_contract(name):
     search.testing.check_controller(CONTROLLERS[name], SMALL)
 
@@ -109,6 +109,7 @@ def ones(dna):
     return dna.choices.sum(-1).astype(jnp.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('controller', 'generations'),
     [

@@ -66,6 +66,7 @@ OPERATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'operation', OPERATIONS, ids=lambda o: f'{type(o).__module__.split(".")[-2]}.{type(o).__name__}'
 )

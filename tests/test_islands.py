@@ -21,7 +21,7 @@ CONTROLLERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize('name', CONTROLLERS)
+@pytest.mark.parametrize('name', ['islands', pytest.param('islands of islands', marks=pytest.mark.slow), 'species'])
 def test_contract(name):
     controller, objectives = CONTROLLERS[name]
     search.testing.check_controller(controller, num_objectives=objectives)
