@@ -6,6 +6,7 @@ numbers; random ones draw from a key of their own, folded with the step.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -54,9 +55,9 @@ class Schedule(Object):
     0.10000000149011612
     """
 
+    @abc.abstractmethod
     def __call__(self, step: Any) -> Any:
         """The value at a step."""
-        raise NotImplementedError
 
     def __add__(self, other: Number) -> Schedule:
         return Binary('+', self, other)
