@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from pgjax._errors import StudyMismatchError, TrialStateError, show
+from pgjax.io._files import storable_path
 from pgjax.search import _branch, _checkpoint, _document, _export, _loop, _tell
 from pgjax.search._controller import Controller
 from pgjax.search._evaluation import INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
@@ -97,7 +98,7 @@ class Study(StudyState):
         self.controller = controller
         self.objectives = as_objectives(objectives)
         self.seed = int(seed)
-        self.path = None if path is None else os.path.abspath(path)
+        self.path = None if path is None else storable_path(path)
         self.mesh = mesh
         self.tile = tile
         self.batch = resolve_batch(batch)
@@ -261,7 +262,7 @@ class Study(StudyState):
           StudyExistsError: `path` holds something.
           StudyWriteError: it cannot be written.
         """
-        path = None if path is None else os.path.abspath(path)
+        path = None if path is None else storable_path(path)
         made = self._advanced(path=path, _store=None, _saved=_checkpoint.Saved(), notes=Notes((dict(self.notes),)))
         if path is None:
             return made

@@ -188,6 +188,17 @@ def test_a_directory_of_another_search_is_refused(tmp_path, changes, words):
     np.testing.assert_array_equal(search.Study.load(path).history.fitness, before.history.fitness)
 
 
+@pytest.mark.parametrize('url', ['memory://study', 'gs://bucket/study', 'file:///tmp/study'])
+def test_a_url_is_refused_and_becomes_no_folder(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    for write in (lambda: make(url), lambda: make().fork(url), lambda: pg.save(SPACE, url)):
+        with pytest.raises(pg.StudyWriteError, match=rf'{url}.*not URLs'):
+            write()
+    with pytest.raises(pg.StudyNotFoundError):
+        search.Study.load(url)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_study_that_went_on_elsewhere_is_refused(tmp_path):
     early = run(make(tmp_path / 'study'), 1)
     late = run(early, 2)

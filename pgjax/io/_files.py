@@ -24,17 +24,21 @@ TEMPORARY = '.tmp'  # the end of the name of what is not finished
 TRASH = '.trash-'  # the start of the name of what is being deleted
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OS_ERROR_CODE = re.compile(r"os_error_code='(\d+)'")
+_URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
 
 
 def storable_path(path: str | os.PathLike[str]) -> str:
     """`path` made absolute, if TensorStore can write there.
 
     Raises:
-      StudyWriteError: it holds a NUL, a backslash (which would be read as a slash), or is no UTF-8.
+      StudyWriteError: it is a URL, which would become a folder of that name, it holds a NUL or a backslash (which
+        would be read as a slash), or is no UTF-8.
     """
     whole = os.path.abspath(os.fspath(path))
     try:
         whole.encode()
+        if _URL.match(os.fspath(path)):
+            raise ValueError('only folders are written to, not URLs; mount the bucket, or copy what a folder holds')
         if '\0' in whole or (os.sep == '/' and '\\' in whole):
             raise ValueError('a path must not hold a NUL or a backslash')
     except ValueError as error:
