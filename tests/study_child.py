@@ -1,4 +1,4 @@
-"""A study in a process of its own, for tests that kill it; `benchmarks` apart, `test_study_resume.py` starts it.
+"""A study in a process of its own, for `test_study_resume.py`, which kills it.
 
 It says when it begins and after each generation, and ends with the digest of what is reproducible.
 """

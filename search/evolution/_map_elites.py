@@ -126,8 +126,15 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         number = jnp.cumsum(state.filled)  # the k-th filled cell is the first with k + 1 filled ones up to it
         drawn = jax.random.randint(select_key, (size,), 0, jnp.maximum(number[-1], 1))
         cells = jnp.minimum(jnp.searchsorted(number, drawn, side='right'), len(number) - 1)
-        children = mutate(space, mutate_key, state.dna[cells])
-        dna, is_seed = seeds_first(space, random_key, children, state.asked, self.initial_size, number[-1] > 0)
+        dna, is_seed = seeds_first(
+            space,
+            random_key,
+            lambda: mutate(space, mutate_key, state.dna[cells]),
+            size=size,
+            asked=state.asked,
+            until=self.initial_size,
+            known=number[-1] > 0,
+        )
         parents = jnp.where(is_seed, -1, state.trial[cells])[:, None]
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
 

@@ -105,8 +105,15 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         share = jnp.cumsum(self.shares(state))
         drawn = jax.random.uniform(select_key, (size,)) * share[-1]
         slots = jnp.minimum(jnp.searchsorted(share, drawn, side='right'), len(share) - 1)
-        children = mutate(space, mutate_key, state.dna[slots])
-        dna, is_seed = seeds_first(space, random_key, children, state.asked, self.population_size, state.told > 0)
+        dna, is_seed = seeds_first(
+            space,
+            random_key,
+            lambda: mutate(space, mutate_key, state.dna[slots]),
+            size=size,
+            asked=state.asked,
+            until=self.population_size,
+            known=state.told > 0,
+        )
         parents = jnp.where(is_seed, -1, state.trial[slots])[:, None]
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
 

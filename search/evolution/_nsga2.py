@@ -99,8 +99,15 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         rivals = jax.random.randint(select_key, (2, 2, pairs), 0, filled)
         mother, father = rivals.min(0)  # slots are in order of the crowded comparison: the lower one wins
         crossed = _crossed(space, cross_key, state.dna[mother], state.dna[father], self.crossover_rate)[:size]
-        children = mutate(space, mutate_key, crossed)
-        dna, is_seed = seeds_first(space, random_key, children, state.asked, self.population_size, state.told > 0)
+        dna, is_seed = seeds_first(
+            space,
+            random_key,
+            lambda: mutate(space, mutate_key, crossed),
+            size=size,
+            asked=state.asked,
+            until=self.population_size,
+            known=state.told > 0,
+        )
         couples = jnp.stack([mother, father, father, mother], -1).reshape(2 * pairs, 2)[:size]
         parents = jnp.where(is_seed[:, None], -1, state.trial[couples])
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)

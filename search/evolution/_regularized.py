@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
 from pgjax.search.evolution._mutate import mutate
-from pgjax.search.evolution._seeding import seeded
+from pgjax.search.evolution._seeding import seeds_first
 from pgjax.search.evolution.selectors import winners
 from pgjax.space import DNA, Space
 
@@ -24,7 +24,6 @@ class RegularizedState:
       dna: int32[P, C] and float32[P, F].
       fitness: float32[P], -inf in a slot never filled.
       trial: int32[P], the id of the trial that filled the slot; -1 if none did.
-      oldest: int32[], the slot to be overwritten next.
       asked: int32[], the number of points asked for so far.
       told: int32[], the number of points told so far.
       parents: int32[B, 1], the trials from which the last batch was made; -1 for random points.
@@ -33,7 +32,6 @@ class RegularizedState:
     dna: DNA
     fitness: jax.Array
     trial: jax.Array
-    oldest: jax.Array
     asked: jax.Array
     told: jax.Array
     parents: jax.Array
@@ -76,7 +74,6 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
             dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
             fitness=jnp.full(size, -jnp.inf, jnp.float32),
             trial=jnp.full(size, -1, jnp.int32),
-            oldest=jnp.int32(0),
             asked=jnp.int32(0),
             told=jnp.int32(0),
             parents=jnp.full((self.batch_size, 1), -1, jnp.int32),
@@ -86,11 +83,17 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         """Random points until P were asked for, then children; random also while nothing has been told."""
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
-        rivals = self.tournament_size
         known = jnp.minimum(state.told, self.population_size)
-        slots = winners(select_key, (size,), rivals, state.fitness, known)
-        is_seed = (state.asked + jnp.arange(size) < self.population_size) | (state.told == 0)
-        dna = seeded(space, random_key, is_seed, lambda: mutate(space, mutate_key, state.dna[slots]))
+        slots = winners(select_key, (size,), self.tournament_size, state.fitness, known)
+        dna, is_seed = seeds_first(
+            space,
+            random_key,
+            lambda: mutate(space, mutate_key, state.dna[slots]),
+            size=size,
+            asked=state.asked,
+            until=self.population_size,
+            known=state.told > 0,
+        )
         parents = jnp.where(is_seed, -1, state.trial[slots])[:, None]
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
 
@@ -104,12 +107,10 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         first = (state.told + kept).astype(jnp.int32)
         new = points, fitness[kept:], first + jnp.arange(number - kept, dtype=jnp.int32)
         if number < size:
-            new = _overwritten((state.dna, state.fitness, state.trial), new, state.oldest)
-        oldest = (state.oldest + number) % size if number < size else jnp.zeros_like(state.oldest)
+            oldest = jnp.argmin(state.trial)  # a slot never filled has -1
+            new = _overwritten((state.dna, state.fitness, state.trial), new, oldest)
         points, fitness, trial = new
-        return dataclasses.replace(
-            state, dna=points, fitness=fitness, trial=trial, oldest=oldest, told=state.told + number
-        )
+        return dataclasses.replace(state, dna=points, fitness=fitness, trial=trial, told=state.told + number)
 
 
 def _overwritten(old: Any, new: Any, start: jax.Array) -> Any:

@@ -12,14 +12,15 @@ from pgjax.space import DNA, Space
 
 
 def seeds_first(
-    space: Space, key: jax.Array, children: DNA, asked: jax.Array, until: int, known: Any
+    space: Space, key: jax.Array, children: Callable[[], DNA], *, size: int, asked: jax.Array, until: int, known: Any
 ) -> tuple[DNA, jax.Array]:
     """Random points in place of the children that come too early.
 
     Args:
       space: static.
       key: consumed.
-      children: B canonical points.
+      children: makes B canonical points; see `seeded`.
+      size: B.
       asked: int32[], the number of points asked for before these.
       until: how many points are random in the beginning.
       known: bool[], whether there is anybody to be a parent; where not, all points are random.
@@ -27,8 +28,8 @@ def seeds_first(
     Returns:
       B canonical points, and which of them are random, bool[B].
     """
-    is_seed = (asked + jnp.arange(len(children)) < until) | ~known
-    return seeded(space, key, is_seed, lambda: children), is_seed
+    is_seed = (asked + jnp.arange(size) < until) | ~known
+    return seeded(space, key, is_seed, children), is_seed
 
 
 def seeded(space: Space, key: jax.Array, is_seed: jax.Array, children: Callable[[], DNA]) -> DNA:

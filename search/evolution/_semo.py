@@ -81,8 +81,15 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size, filled = self.batch_size, (state.trial >= 0).sum()
         slots = jax.random.randint(select_key, (size,), 0, jnp.maximum(filled, 1))
-        children = mutate(space, mutate_key, state.dna[slots])
-        dna, is_seed = seeds_first(space, random_key, children, state.asked, self.initial_size, filled > 0)
+        dna, is_seed = seeds_first(
+            space,
+            random_key,
+            lambda: mutate(space, mutate_key, state.dna[slots]),
+            size=size,
+            asked=state.asked,
+            until=self.initial_size,
+            known=filled > 0,
+        )
         parents = jnp.where(is_seed, -1, state.trial[slots])[:, None]
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
 
