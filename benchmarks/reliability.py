@@ -2,24 +2,29 @@
 
 usage: python benchmarks/reliability.py kills [--number 100]
        python benchmarks/reliability.py damage [--every 1]
+       python benchmarks/reliability.py power [--number 200]       (as root, on Linux)
 
 `kills` sends SIGKILL to running studies at random moments, a third of them within saves, going on after each. A
 study must always load without a warning, lose no more than the generation that was announced last and the one that
 was being saved meanwhile, and end bit-identical to one that nobody killed. `damage` flips one bit of every byte of a
 small study, cuts every file at every length, empties and deletes it: loading must refuse, or warn and fall back, or
-give the very same study.
+give the very same study. `power` runs a study on a disk image, stops it at random moments and copies what has reached
+the image: what a disk holds after a power cut. Mounted elsewhere, each copy must hold all that was saved, unharmed.
 """
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 
@@ -48,10 +53,17 @@ def study_at(path, controller):
 
 def digest(study):
     """SHA-256 of all that is reproducible: the history but for wall time, and the controller's state."""
+    return sha256(history(study), *jax.tree.leaves(study.state))
+
+
+def history(study, number=None):
+    """The bytes of the columns for the first trials, without wall time."""
     columns = study.history.columns
-    parts = [columns[name] for name in sorted(columns) if name != 'seconds']
-    parts += [np.asarray(leaf) for leaf in jax.tree.leaves(study.state)]
-    return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+    return np.frombuffer(b''.join(columns[c][:number].tobytes() for c in sorted(columns) if c != 'seconds'), np.uint8)
+
+
+def sha256(*arrays):
+    return hashlib.sha256(b''.join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
 class Announced(search.Progress):
@@ -106,6 +118,55 @@ def killed(path, controller, generator, within_save, environment):
     return max([announced, *map(int, process.communicate()[0].split())])
 
 
+def power_cuts(number):
+    """Cuts the power `number` times, by copies of the image of a disk on which a study is running."""
+    if os.geteuid() != 0:
+        raise SystemExit('A disk image is mounted by root alone: sudo python benchmarks/reliability.py power')
+    folder = pathlib.Path(tempfile.mkdtemp())
+    image, copy, disk, other = (folder / name for name in ('image', 'copy', 'disk', 'other'))
+    with image.open('wb') as file:
+        file.truncate(1 << 27)
+    subprocess.run(['mkfs.ext4', '-q', '-F', image], check=True)
+    generator, began, found = random.Random(0), time.perf_counter(), []
+    environment = {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'}
+    with mounted(image, disk):
+        command = [sys.executable, __file__, 'child', disk / 'study', 'regularized']
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        announced = [int(process.stdout.readline())]
+        reader = threading.Thread(target=lambda: announced.extend(map(int, process.stdout)))
+        reader.start()
+        for _ in range(number):
+            time.sleep(generator.random() * 0.3)
+            saved = announced[-1] - 2  # what lies in the pipe by now was announced before what is announced next
+            process.send_signal(signal.SIGSTOP)
+            shutil.copyfile(image, copy)
+            process.send_signal(signal.SIGCONT)
+            with mounted(copy, other), warnings.catch_warnings():
+                warnings.simplefilter('error')
+                study = search.Study.load(other / 'study')
+            assert study.generation >= saved, f'generation {saved} was saved and {study.generation} is there'
+            found.append((study.generation, len(study.history), sha256(history(study))))
+        process.kill()
+        reader.join()
+        process.wait()
+    straight = study_at(None, 'regularized').run(evaluate, max(found)[0], progress=False)
+    for generation, trials, got in found:
+        assert got == sha256(history(straight, trials)), f'generation {generation} differs from a run that went on'
+    shutil.rmtree(folder)
+    seconds = time.perf_counter() - began
+    print(f'{number} power cuts over {max(found)[0]} generations, nothing lost, same bytes; {seconds:.0f} s')
+
+
+@contextlib.contextmanager
+def mounted(image, folder):
+    folder.mkdir(exist_ok=True)
+    subprocess.run(['mount', '-o', 'loop', image, folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(['umount', '-l', folder], check=True)
+
+
 def damage(every):
     """Damages a small study in every way and at every place, or at one of `every` places."""
     folder = pathlib.Path(tempfile.mkdtemp())
@@ -153,6 +214,7 @@ def main():
     modes = parser.add_subparsers(dest='mode')
     modes.add_parser('kills').add_argument('--number', type=int, default=100)
     modes.add_parser('damage').add_argument('--every', type=int, default=1)
+    modes.add_parser('power').add_argument('--number', type=int, default=200)
     running = modes.add_parser('child')
     running.add_argument('path')
     running.add_argument('controller')
@@ -161,6 +223,8 @@ def main():
         child(arguments.path, arguments.controller)
     elif arguments.mode == 'damage':
         damage(arguments.every)
+    elif arguments.mode == 'power':
+        power_cuts(arguments.number)
     else:
         kills(getattr(arguments, 'number', 20))
         if arguments.mode is None:
