@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -26,8 +27,15 @@ class EnvironmentChangedWarning(UserWarning):
 
 def state_arrays(state: Any) -> dict[str, Any]:
     """The leaves of a controller's state by their key paths."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    leaves, treedef = jax.tree.flatten(state)
+    return dict(zip(_names(treedef), leaves, strict=True))
+
+
+@functools.lru_cache(maxsize=16)
+def _names(treedef: Any) -> tuple[str, ...]:
+    """The key paths of all leaves; to make them takes longer than to fetch what is there."""
+    state = treedef.unflatten(range(treedef.num_leaves))
+    return tuple(jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(state)[0])
 
 
 def restore_state(like: Any, arrays: Mapping[str, Any], path: str) -> Any:
@@ -41,8 +49,7 @@ def restore_state(like: Any, arrays: Mapping[str, Any], path: str) -> Any:
     Raises:
       StudyMismatchError: leaves are missing, too many, or of another shape or dtype; all of them are named.
     """
-    leaves, treedef = jax.tree_util.tree_flatten_with_path(like)
-    wanted = {jax.tree_util.keystr(p): leaf for p, leaf in leaves}
+    wanted, treedef = state_arrays(like), jax.tree.structure(like)
     wrong = [
         f'{name}: expected {_about(wanted.get(name))}, the checkpoint has {_about(arrays.get(name))}'
         for name in sorted(wanted.keys() | arrays.keys())
