@@ -293,7 +293,7 @@ class Session:
                 self._study = self._study._save()
                 break
             except StudyLockedError:
-                if time.monotonic() > until:
+                if self._pending is None or time.monotonic() > until:  # nobody else gives it back, or soon enough
                     raise
                 time.sleep(POLL_SECONDS / 10)
             except StudyMismatchError:  # another process was first: go on from what it saved

@@ -5,10 +5,10 @@
     history/segment-<first>-<last>-..  a bundle: the trials told since the checkpoint before
     lock                               held by the one writer
 
-A checkpoint is committed by the rename of its folder, after the segments it lists are durable; segments are
-deleted only when no kept checkpoint lists them. Sixteen segments of a level are merged into one of the next
-(a log-structured merge), so T trials lie in O(log T) segments and a save costs the same at any T, but for
-the rare one that merges. Steps are ordered by number, never by time.
+A checkpoint is committed by the rename of its folder (at a URL: by the write of its last object), after the segments
+it lists are durable; segments are deleted only when no kept checkpoint lists them. Sixteen segments of a level are
+merged into one of the next (a log-structured merge), so T trials lie in O(log T) segments and a save costs the same
+at any T, but for the rare one that merges. Steps are ordered by number, never by time.
 """
 
 from __future__ import annotations
@@ -20,23 +20,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from pgjax._errors import PgjaxError, StudyCorruptError, StudyLockedError, StudyMismatchError, StudyWriteError
+from pgjax._errors import PgjaxError, StudyLockedError, StudyMismatchError
 from pgjax.io._arrays import pack_bundle
 from pgjax.io._files import pack_json, unpack_json
 from pgjax.io._places import storage_at
 from pgjax.io._storage import Storage
 from pgjax.search._store_document import read_document, refuse_foreign, seal, steps_in
-from pgjax.search._store_history import SEGMENT, Head, Segment, concatenate, merge_columns, merge_from, names_of
-from pgjax.search._store_read import (
-    Checkpoint,
-    Reader,
-    StudyDamagedWarning,
-    segment_name,
-    step_name,
-    warn_damaged,
-)
+from pgjax.search._store_history import Head, Segment, merge_columns, names_of
+from pgjax.search._store_read import Checkpoint, Reader, StudyDamagedWarning, step_name, warn_damaged
+from pgjax.search._store_segments import Segments
 
 __all__ = ['Checkpoint', 'StudyDamagedWarning', 'StudyStore']
 
@@ -51,6 +43,7 @@ class StudyStore:
       path: of the directory, absolute, or its URL.
 
     >>> import tempfile
+    >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = StudyStore.create(folder, {'seed': 0})
     ...     with store.lock():
@@ -67,7 +60,7 @@ class StudyStore:
         self._lock = files.lock('lock')
         self._depth = 0
         self._head: Head | None = None
-        self._listed: dict[int, frozenset[str]] = {}  # segments by step, of steps that never change
+        self._segments = Segments(self._reader)
 
     # --- the directory and its document
 
@@ -142,7 +135,7 @@ class StudyStore:
         self._depth += 1
         try:
             if self._depth == 1:
-                self._listed.clear()  # others may have written since
+                self._segments.forget_all()  # others may have written since
                 self._clean()
             yield
         finally:
@@ -205,7 +198,7 @@ class StudyStore:
             )
         columns, arrays, count = merge_columns(self.path, rows, head)
         self._set_aside(head.step)
-        segments = self._append(head, arrays, count) if count else head.segments
+        segments = self._segments.append(head, arrays, count) if count else head.segments
         about = {
             'study': self._content['id'],
             'step': step,
@@ -215,7 +208,7 @@ class StudyStore:
         }
         self.files.write_bundle(step_name(step), pack_bundle(state, about))
         self._head = Head(step, segments, columns)
-        self._listed[step] = names_of(segments)
+        self._segments.note(step, segments)
         self._prune(segments, keep)
 
     def continue_from(self, step: int | None) -> None:
@@ -250,7 +243,7 @@ class StudyStore:
         self.load(step)
         for later in sorted((s for s in self.steps() if s > step), reverse=True):
             self.files.remove(step_name(later))  # the newest first: a crash leaves a study
-            self._listed.pop(later, None)
+            self._segments.forget(later)
 
     def _set_aside(self, step: int) -> None:
         """Renames the checkpoints after `step` if all are damaged; refuses if one is intact."""
@@ -264,61 +257,21 @@ class StudyStore:
             folder, _, own = name.rpartition('/')
             self.files.rename(name, f'{folder}/damaged-{own}-{os.urandom(4).hex()}')
 
-    def _append(self, head: Head, rows: dict[str, np.ndarray], count: int) -> tuple[Segment, ...]:
-        """The segments with `rows` as the last, merged with those before it when enough have gathered."""
-        start, level = merge_from([segment.level for segment in head.segments])
-        kept, merged = head.segments[:start], head.segments[start:]
-        if merged:
-            try:
-                rows = concatenate([*map(self._reader.read_segment, merged), rows])
-            except StudyCorruptError as error:  # every step lists it, so load says so too; save what is new
-                warn_damaged(f'{error} It was not merged with the others.')
-                kept, merged, level = head.segments, (), 0
-        first = kept[-1].first + kept[-1].count if kept else 0
-        count += sum(segment.count for segment in merged)
-        bundle = pack_bundle(rows, {'study': self._content['id'], 'first': first, 'count': count})
-        name = f'segment-{first:012d}-{first + count - 1:012d}-{bundle.digest[:16]}'
-        segment = Segment(name, bundle.digest, first, count, level)
-        if self.files.has(segment_name(name)):  # from a failed save, or a damaged checkpoint
-            with contextlib.suppress(StudyCorruptError):
-                self._reader.read_segment(segment)
-                return (*kept, segment)
-            self.files.remove(segment_name(name))
-        self.files.write_bundle(segment_name(name), bundle)
-        return (*kept, segment)
-
     def _prune(self, segments: Sequence[Segment], keep: int) -> None:
         """Deletes all but the newest checkpoints, then what none of them lists; the save is done by now."""
-        old = self.steps()[:-keep]
-        before = frozenset().union(*(self._listed.get(step, frozenset()) for step in old))
         try:
+            old = self.steps()[:-keep]
             self.files.remove(*map(step_name, old))
-        except StudyWriteError as error:
+        except PgjaxError as error:
             warn_damaged(f'An old checkpoint was not removed: {error}')
             return
-        for step in old:
-            self._listed.pop(step, None)
-        if before - names_of(segments):  # a merge has left some behind
-            self._prune_segments()
+        if self._segments.forget(*old) - names_of(segments):  # a merge has left some behind
+            self._segments.prune()
 
     def _clean(self) -> None:
         """Deletes what a crash left: unfinished and half deleted folders, segments that no step lists."""
         self.files.remove_leftovers('', 'checkpoints', 'history')
-        self._prune_segments()
-
-    def _prune_segments(self) -> None:
-        """Deletes the segments that no checkpoint lists; none of them if a checkpoint cannot be read."""
-        try:
-            listed = frozenset().union(*map(self._listed_by, self.steps()))
-            stored = {name for name in self.files.bundles('history') if SEGMENT.fullmatch(name)}
-            self.files.remove(*map(segment_name, sorted(stored - listed)))
-        except (PgjaxError, OSError):
-            return  # what is too much does no harm, and the next lock tries again
-
-    def _listed_by(self, step: int) -> frozenset[str]:
-        if step not in self._listed:
-            self._listed[step] = self._reader.segments_of(step)
-        return self._listed[step]
+        self._segments.prune()
 
     # --- loading
 

@@ -71,7 +71,7 @@ class Reader:
                 damage.append(f'step {candidate} is damaged: {shorten(str(error), 300)}')
                 continue
             if damage:
-                warn_damaged(f'{path}: {"; ".join(damage)} Using step {candidate} instead.', 5)
+                warn_damaged(f'{path}: {"; ".join(damage)} Using step {candidate} instead.', 4)
             return found
         intact = next((s for s in reversed(steps) if step is not None and self.is_intact(s)), None)
         cure = 'No step is intact' if intact is None else f'The newest intact step is {intact}'

@@ -286,6 +286,14 @@ def test_what_means_no_place_is_refused(path, words, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_is_kept_in_folders_only_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for keep in (lambda: io.Repository('gs://bucket/a'), lambda: io.save_arrays('memory://a', {}, {})):
+        with pytest.raises(errors.StudyWriteError, match=r'folders only, not at URLs; mount the bucket'):
+            keep()
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_bucket_is_no_file():
     for path in ('memory://x.json', 'gs://bucket'):
         with pytest.raises(errors.StudyWriteError, match='whole store'):

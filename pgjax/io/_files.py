@@ -35,7 +35,7 @@ def storable_path(path: str | os.PathLike[str]) -> str:
     try:
         whole.encode()
         if _URL.match(os.fspath(path)):
-            raise ValueError('only folders are written to, not URLs; mount the bucket, or copy what a folder holds')
+            raise ValueError('this is kept in folders only, not at URLs; mount the bucket, or copy what a folder holds')
         if '\0' in whole or (os.sep == '/' and '\\' in whole):
             raise ValueError('a path must not hold a NUL or a backslash')
     except ValueError as error:
