@@ -83,6 +83,7 @@ def test_forks_between_a_url_and_a_folder(memory, tmp_path, uninterrupted):
     assert search.Study.load(f'file://{tmp_path}/folder').path == f'{tmp_path}/folder'
 
 
+@pytest.mark.parametrize('url', ['s3'], indirect=True)
 def test_a_study_may_be_copied_by_any_tool(url, tmp_path, uninterrupted):
     run(study_child.study_at(tmp_path / 'folder'), 3)
     copy(storage_at(tmp_path / 'folder'), storage_at(url))
@@ -163,6 +164,7 @@ def test_values_with_large_arrays_are_saved_and_loaded(url):
         pg.load(f'{url}/absent.json')
 
 
+@pytest.mark.parametrize('url', ['gs'], indirect=True)
 def test_commands_on_urls(url, tmp_path, capsys):
     def said(*arguments):
         status = cli.main([str(a) for a in arguments])

@@ -124,11 +124,13 @@ class KeyValueStorage(Storage):
 
     def remove(self, *names: str) -> None:
         """Deletes the commit objects first, then the others."""
+        if not names:
+            return
         self._confirm()
-        below = [key for name in names for key in self._objects.names(f'{name}/')]
-        first = [key for key in below if key.endswith(f'/{COMMIT}')]
+        found = {key for name in names for key in self._objects.names(name) if f'{key}/'.startswith(f'{name}/')}
+        first = {key for key in found if key.endswith(f'/{COMMIT}')}
         self._objects.write_all(dict.fromkeys(first))
-        self._objects.write_all(dict.fromkeys([*names, *(key for key in below if key not in first)]))
+        self._objects.write_all(dict.fromkeys(found - first))
 
     def rename(self, name: str, new: str) -> None:
         """Copies the objects of a bundle, and removes it."""

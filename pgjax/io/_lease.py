@@ -29,7 +29,8 @@ class Lease(Lock):
     up to a minute; clocks must agree to within half a minute; and a write that was under way when the holder was
     suspended may arrive after somebody else has taken over. Such a write cannot replace what the other one has
     committed (see `KeyValueStorage.write_bundle`). Where a store does not honour conditional writes, two writers may
-    take the lease in the same instant; the memory, Google Cloud Storage and Amazon S3 do honour them.
+    take the lease in the same instant. The memory, Google Cloud Storage and Amazon S3 do honour them; of another store
+    behind AWS_ENDPOINT_URL, TensorStore believes it if TENSORSTORE_S3_USE_CONDITIONAL_WRITE=1 is set.
     """
 
     def __init__(self, objects: Objects, name: str):
