@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from pgjax._errors import PgjaxError, StudyExistsError, StudyWriteError
+from pgjax._errors import PgjaxError, StudyExistsError, StudyNotFoundError, StudyWriteError
 from pgjax.io._bundle import Base, Bundle, commit, corrupt, read_attributes, read_bundle, tensorstore
 from pgjax.io._lease import Lease
 from pgjax.io._objects import Objects, open_store
@@ -85,7 +85,7 @@ class KeyValueStorage(Storage):
             self._objects.write_all(objects)
             self._confirm()
             self._commit(f'{name}/{COMMIT}', manifest, generation)
-        except StudyWriteError:
+        except (StudyWriteError, StudyNotFoundError):
             with contextlib.suppress(PgjaxError):
                 self._forget(f'{name}/{COMMIT}', manifest, objects)
             raise
