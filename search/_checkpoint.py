@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax._errors import PgjaxError, StudyMismatchError
+from pgjax._errors import StudyCorruptError, StudyMismatchError, StudyVersionError
 from pgjax.io import to_host
 from pgjax.search import _document
 from pgjax.search._history import History
@@ -66,7 +66,7 @@ def _about(leaf: Any) -> str:
 
 def document_of(store: StudyStore) -> dict[str, Any]:
     """What the study is: as its document says, or its last checkpoint, where a crash came between the two."""
-    with contextlib.suppress(PgjaxError, LookupError):
+    with contextlib.suppress(StudyCorruptError, StudyVersionError, LookupError):
         return store.attributes(store.steps()[-1])['document']
     return store.document
 
@@ -142,7 +142,7 @@ class Writer:
         self._pending = self._thread.submit(self._write, self.saved, arrays, snapshot, about)
 
     def _write(self, saved: Saved, arrays: Mapping[str, Any], snapshot: Snapshot, about: dict[str, Any]) -> Saved:
-        notes = NotesFile(self._store.path).append(saved.notes, snapshot.notes.since(saved.trials))
+        notes = NotesFile(self._store.files).append(saved.notes, snapshot.notes.since(saved.trials))
         rows = snapshot.history.since(saved.trials)
         self._store.save(saved.step + 1, arrays, rows, {**about, 'notes': notes}, first=saved.trials)
         return Saved(saved.step + 1, len(snapshot.history), notes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pgjax._errors import missing_extra
-from pgjax.io._files import write_atomic
+from pgjax.io import write_atomic
 from pgjax.search._history import TrialStatus
 from pgjax.search._measurement import from_note
 from pgjax.space import DNA, Decision

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pgjax._errors import PgjaxError
-from pgjax.io._files import pack_json, unpack_json, write_error
+from pgjax.io._files import pack_json, unpack_json
+from pgjax.io._storage import Storage
 
+NAME = 'notes.jsonl'
 Note = Mapping[str, Any]  # JSON values by name
 
 
@@ -74,8 +75,8 @@ class Notes(Mapping[int, Note]):
 class NotesFile:
     """`notes.jsonl` in a study's directory. Only the holder of the study's lock may append."""
 
-    def __init__(self, folder: str):
-        self._path = os.path.join(folder, 'notes.jsonl')
+    def __init__(self, files: Storage):
+        self._files = files
 
     def append(self, length: int, notes: Mapping[int, Note]) -> int:
         """Writes notes after the first `length` bytes, durably; what lay beyond is dropped. Returns the new length.
@@ -86,15 +87,7 @@ class NotesFile:
         if not notes:
             return length
         data = b''.join(_line(trial, note) for trial, note in notes.items())
-        try:
-            with open(self._path, 'r+b' if os.path.exists(self._path) else 'xb') as file:
-                file.truncate(length)
-                file.seek(length)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise write_error(self._path, error, len(data)) from error
+        self._files.append(NAME, length, data)
         return length + len(data)
 
     def read(self, length: int) -> Notes:
@@ -102,14 +95,13 @@ class NotesFile:
         return Notes((lambda: self._read(length),)) if length else Notes()
 
     def _read(self, length: int) -> dict[int, Note]:
-        data = b''
-        with contextlib.suppress(OSError), open(self._path, 'rb') as file:
-            data = file.read(length)
+        data = self._files.read_start(NAME, length)
         lines = data.split(b'\n')[:-1]
         notes = dict(filter(None, map(_parse, lines)))
         if len(data) != length or len(notes) != len(lines):
             warnings.warn(
-                f'{self._path} is damaged: {len(notes)} notes could be read; the trials themselves are intact.',
+                f'{self._files.where(NAME)} is damaged: {len(notes)} notes could be read; '
+                'the trials themselves are intact.',
                 NotesDamagedWarning,
                 stacklevel=2,
             )

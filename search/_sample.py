@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pgjax._errors import ControllerError, StudyMismatchError, show
+from pgjax.io._places import is_url, place_of
 from pgjax.search._controller import Controller
 from pgjax.search._feedback import Feedback
 from pgjax.search._objective import Objective
@@ -118,10 +119,11 @@ def sample(
       seed: of all randomness.
       name: under which loops of this process share a study in memory.
       group: workers of one group get the same trial: replicas of one training. By default each thread is one.
-      path: a directory that keeps the study, and through which processes share it.
+      path: a directory that keeps the study, and through which processes share it; or a URL, which one process at a
+        time can use, and where results are kept with the checkpoints only.
       early_stopping: what `feedback.should_stop_early()` asks.
       checkpoint_seconds: least time between checkpoints, which are what `Study.load` reads; there is one at the end
-        of the loop, too. Each result is durable at once, and a loop that goes on finds it.
+        of the loop, too. In a directory, each result is durable at once, and a loop that goes on finds it.
 
     Returns:
       An iterator over `(value, feedback)`; its `study` is the study so far.
@@ -130,6 +132,7 @@ def sample(
       SpaceError, ControllerError, FitnessError: the arguments do not make a search.
       StudyMismatchError: the study of that name or path is another one.
       StudyWriteError: `path` cannot be written.
+      StudyLockedError: `path` is a URL that another process uses.
 
     >>> import pgjax as pg
     >>> from pgjax import search
@@ -156,7 +159,7 @@ def sample(
         if name is not None:
             session = _shared(_NAMED, name, made, like)
         elif path is not None:
-            session = _shared(_KEPT, os.path.realpath(path), made, like)
+            session = _shared(_KEPT, _place(path), made, like)
         else:
             session = made()
     return Samples(session, num_trials, None if group is None else ('group', group), early_stopping)
@@ -177,6 +180,12 @@ def _shared(registry: Any, key: str, made: Any, like: Any) -> Session:
     return session
 
 
+def _place(path: str | os.PathLike[str]) -> str:
+    """What all paths of one place have in common."""
+    place = place_of(path, writing=False)
+    return place if is_url(place) else os.path.realpath(place)
+
+
 def poll(study: str | os.PathLike[str]) -> Study:
     """A study that loops are working on, as it stands now.
 
@@ -187,5 +196,5 @@ def poll(study: str | os.PathLike[str]) -> Study:
       StudyNotFoundError: there is none.
     """
     key = os.fspath(study)
-    session = _NAMED.get(key) or _KEPT.get(os.path.realpath(key))
+    session = _NAMED.get(key) or _KEPT.get(_place(key))
     return Study.load(key) if session is None else session.study

@@ -2,15 +2,17 @@
 
 Threads of one process share a `Session`; processes share a directory through `Pending`. Either way the
 controller learns of a generation as a whole and in the order of the trials' ids, so the study does not depend
-on who evaluated what, nor on how many they were.
+on who evaluated what, nor on how many they were. A URL has no `Pending`: there a session is the one writer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import threading
 import time
+import weakref
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +41,7 @@ class Claim:
 
 
 class Session:
-    """The mutable side of a study: safe to use from many threads, and across processes if it has a directory."""
+    """The mutable side of a study: safe to use from many threads, and across processes if it has a local folder."""
 
     def __init__(self, study: Study, checkpoint_seconds: float):
         self._study = study
@@ -50,7 +52,7 @@ class Session:
         self._open: dict[int, Trial] = {}  # trials of the generation under way without a result, in order
         self._measured: dict[int, list[Measurement]] = {}
         self._order = 0
-        self._pending = None if study.path is None else Pending(study.path)
+        self._pending = _share(self, study)
         self._checkpoint_seconds = checkpoint_seconds
         self._committed = self._looked = time.monotonic()
         self.objectives = study.objectives
@@ -283,7 +285,7 @@ class Session:
     def commit(self) -> None:
         """Brings the directory up to date, if there is one. Who comes second takes over what the first saved."""
         self._flush()
-        if self._pending is None:
+        if self._study.path is None:
             return
         until = time.monotonic() + LOCK_SECONDS
         while True:
@@ -291,7 +293,7 @@ class Session:
                 self._study = self._study._save()
                 break
             except StudyLockedError:
-                if time.monotonic() > until:
+                if self._pending is None or time.monotonic() > until:  # nobody else gives it back, or soon enough
                     raise
                 time.sleep(POLL_SECONDS / 10)
             except StudyMismatchError:  # another process was first: go on from what it saved
@@ -299,7 +301,8 @@ class Session:
         self._committed = time.monotonic()
         saved = self._study._saved.trials
         self._results = {i: told for i, told in self._results.items() if i >= saved}
-        self._pending.forget(saved)
+        if self._pending is not None:
+            self._pending.forget(saved)
 
     def _reload(self) -> None:
         """Goes on from the last checkpoint of another process, with the results that it does not hold."""
@@ -309,3 +312,18 @@ class Session:
             self._pending.forget(self._study._saved.trials)
         self._flush()
         self._begin_generation()
+
+
+def _share(session: Session, study: Study) -> Pending | None:
+    """What processes share a study through: a local folder. At a URL, the session holds the lock while it lives."""
+    if (store := study._store) is None:
+        return None
+    if store.files.folder is not None:
+        return Pending(store.files.folder)
+    stack = contextlib.ExitStack()
+    try:
+        stack.enter_context(store.lock())
+    except StudyLockedError as error:
+        raise StudyLockedError(f'{error} Only in a local folder can processes share a study.') from error
+    weakref.finalize(session, stack.close)
+    return None

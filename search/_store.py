@@ -5,10 +5,10 @@
     history/segment-<first>-<last>-..  a bundle: the trials told since the checkpoint before
     lock                               held by the one writer
 
-A checkpoint is committed by the rename of its folder, after the segments it lists are durable; segments are
-deleted only when no kept checkpoint lists them. Sixteen segments of a level are merged into one of the next
-(a log-structured merge), so T trials lie in O(log T) segments and a save costs the same at any T, but for
-the rare one that merges. Steps are ordered by number, never by time.
+A checkpoint is committed by the rename of its folder (at a URL: by the write of its last object), after the segments
+it lists are durable; segments are deleted only when no kept checkpoint lists them. Sixteen segments of a level are
+merged into one of the next (a log-structured merge), so T trials lie in O(log T) segments and a save costs the same
+at any T, but for the rare one that merges. Steps are ordered by number, never by time.
 """
 
 from __future__ import annotations
@@ -17,68 +17,20 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from pgjax._errors import PgjaxError, StudyLockedError, StudyMismatchError
+from pgjax.io._arrays import pack_bundle
+from pgjax.io._files import pack_json, unpack_json
+from pgjax.io._places import storage_at
+from pgjax.io._storage import Storage
+from pgjax.search._store_document import read_document, refuse_foreign, seal, steps_in
+from pgjax.search._store_history import Head, Segment, merge_columns, names_of
+from pgjax.search._store_read import Checkpoint, Reader, StudyDamagedWarning, step_name, warn_damaged
+from pgjax.search._store_segments import Segments
 
-from pgjax._errors import (
-    PgjaxError,
-    StudyCorruptError,
-    StudyLockedError,
-    StudyMismatchError,
-    StudyNotFoundError,
-    StudyWriteError,
-    shorten,
-    show,
-)
-from pgjax.io._arrays import load_arrays, load_attributes, pack_bundle, write_bundle
-from pgjax.io._files import (
-    FileLock,
-    fsync_directory,
-    pack_json,
-    remove_leftovers,
-    remove_tree_atomically,
-    storable_path,
-    unpack_json,
-    write_atomic,
-    write_error,
-)
-from pgjax.search._store_document import damage_error, read_document, refuse_foreign, seal, steps_in
-from pgjax.search._store_history import (
-    SEGMENT,
-    Head,
-    Segment,
-    concatenate,
-    describe,
-    empty_column,
-    head_of,
-    merge_columns,
-    merge_from,
-    names_of,
-)
-
-
-class StudyDamagedWarning(UserWarning):
-    """A part of a stored study is damaged, and an older, intact one is used."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """What one save stored.
-
-    Attributes:
-      step: its number.
-      state: arrays by name.
-      rows: the columns of the history up to it, in trial order, each [T, ...]; empty if not asked for.
-      attributes: as given to `save`.
-    """
-
-    step: int
-    state: dict[str, Any]
-    rows: dict[str, np.ndarray]
-    attributes: dict[str, Any]
+__all__ = ['Checkpoint', 'StudyDamagedWarning', 'StudyStore']
 
 
 class StudyStore:
@@ -87,9 +39,11 @@ class StudyStore:
     Reading needs no lock and may go on while another process writes.
 
     Attributes:
-      path: of the directory, absolute.
+      files: where it is.
+      path: of the directory, absolute, or its URL.
 
     >>> import tempfile
+    >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = StudyStore.create(folder, {'seed': 0})
     ...     with store.lock():
@@ -98,20 +52,23 @@ class StudyStore:
     {'fitness': array([1., 1., 1.])}
     """
 
-    def __init__(self, path: str, content: Mapping[str, Any]):
-        self.path = path
+    def __init__(self, files: Storage, content: Mapping[str, Any]):
+        self.files = files
+        self.path = files.path
         self._content = content
-        self._lock = FileLock(os.path.join(path, 'lock'))
+        self._reader = Reader(files, content['id'])
+        self._lock = files.lock('lock')
         self._depth = 0
         self._head: Head | None = None
-        self._listed: dict[int, frozenset[str]] = {}  # segments by step, of steps that never change
+        self._segments = Segments(self._reader)
 
     # --- the directory and its document
 
     @classmethod
     def exists(cls, path: str | os.PathLike[str]) -> bool:
         """Whether there is a study at `path`, intact or not."""
-        return os.path.isfile(os.path.join(path, 'study.json')) or bool(steps_in(os.path.abspath(path)))
+        files = storage_at(path)
+        return files.has('study.json') or bool(steps_in(files))
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], document: Mapping[str, Any]) -> StudyStore:
@@ -126,23 +83,14 @@ class StudyStore:
           StudyWriteError: it cannot be written.
           EncodeError: `document` is not JSON.
         """
-        path = storable_path(path)
+        files = storage_at(path, writing=True)
         content = seal(document, hashlib.sha256(pack_json(document)).hexdigest()[:32])
-        refuse_foreign(path)
-        try:
-            parent = os.path.dirname(path)
-            while not os.path.isdir(parent):
-                parent = os.path.dirname(parent)
-            for folder in ('checkpoints', 'history'):
-                os.makedirs(os.path.join(path, folder), exist_ok=True)
-            for name in ('', *os.path.relpath(os.path.dirname(path), parent).split(os.sep)):
-                fsync_directory(parent := os.path.join(parent, name))  # each folder that got a new name
-        except (OSError, ValueError) as error:
-            raise write_error(path, error) from error
-        store = cls(path, content)
+        refuse_foreign(files)
+        files.prepare('checkpoints', 'history')
+        store = cls(files, content)
         with store.lock():
-            refuse_foreign(path)  # again, now that nobody else can be creating it
-            write_atomic(os.path.join(path, 'study.json'), pack_json(content))
+            refuse_foreign(files)  # again, now that nobody else can be creating it
+            files.write('study.json', pack_json(content))
         store._head = Head()
         return store
 
@@ -155,8 +103,8 @@ class StudyStore:
           StudyCorruptError: its document is damaged.
           StudyVersionError: a newer version wrote it.
         """
-        path = os.path.abspath(os.fspath(path))
-        return cls(path, read_document(path))
+        files = storage_at(path)
+        return cls(files, read_document(files))
 
     @property
     def document(self) -> dict[str, Any]:
@@ -167,7 +115,7 @@ class StudyStore:
         """Exchanges the document (for a compatible, larger space, say); the checkpoints stay valid."""
         self._require_lock()
         content = seal(document, self._content['id'])
-        write_atomic(os.path.join(self.path, 'study.json'), pack_json(content))
+        self.files.write('study.json', pack_json(content))
         self._content = content
 
     # --- the lock
@@ -187,7 +135,7 @@ class StudyStore:
         self._depth += 1
         try:
             if self._depth == 1:
-                self._listed.clear()  # others may have written since
+                self._segments.forget_all()  # others may have written since
                 self._clean()
             yield
         finally:
@@ -211,7 +159,7 @@ class StudyStore:
 
     def steps(self) -> list[int]:
         """The numbers of the committed checkpoints, ascending."""
-        return steps_in(self.path)
+        return self._reader.steps()
 
     def save(
         self,
@@ -250,7 +198,7 @@ class StudyStore:
             )
         columns, arrays, count = merge_columns(self.path, rows, head)
         self._set_aside(head.step)
-        segments = self._append(head, arrays, count) if count else head.segments
+        segments = self._segments.append(head, arrays, count) if count else head.segments
         about = {
             'study': self._content['id'],
             'step': step,
@@ -258,9 +206,9 @@ class StudyStore:
             'segments': [dataclasses.astuple(segment) for segment in segments],
             'attributes': dict(attributes),
         }
-        write_bundle(self._step_path(step), pack_bundle(state, about))
+        self.files.write_bundle(step_name(step), pack_bundle(state, about))
         self._head = Head(step, segments, columns)
-        self._listed[step] = names_of(segments)
+        self._segments.note(step, segments)
         self._prune(segments, keep)
 
     def continue_from(self, step: int | None) -> None:
@@ -294,82 +242,36 @@ class StudyStore:
         self._require_lock()
         self.load(step)
         for later in sorted((s for s in self.steps() if s > step), reverse=True):
-            remove_tree_atomically(self._step_path(later))  # the newest first: a crash leaves a study
-            self._listed.pop(later, None)
+            self.files.remove(step_name(later))  # the newest first: a crash leaves a study
+            self._segments.forget(later)
 
     def _set_aside(self, step: int) -> None:
         """Renames the checkpoints after `step` if all are damaged; refuses if one is intact."""
         later = [s for s in self.steps() if s > step]
-        if intact := [s for s in later if self._is_intact(s)]:
+        if intact := [s for s in later if self._reader.is_intact(s)]:
             raise StudyMismatchError(
                 f'{self.path} has gone on to step {intact[-1]}, and this would go on from step {step}. Load '
                 'it again, or drop the later steps with `StudyStore.rewind`.'
             )
-        for path in map(self._step_path, later):
-            away = f'{os.path.dirname(path)}/damaged-{os.path.basename(path)}-{os.urandom(4).hex()}'
-            try:
-                os.rename(path, away)
-            except OSError as error:
-                raise write_error(path, error) from error
-
-    def _append(self, head: Head, rows: dict[str, np.ndarray], count: int) -> tuple[Segment, ...]:
-        """The segments with `rows` as the last, merged with those before it when enough have gathered."""
-        start, level = merge_from([segment.level for segment in head.segments])
-        kept, merged = head.segments[:start], head.segments[start:]
-        if merged:
-            try:
-                rows = concatenate([*map(self._read_segment, merged), rows])
-            except StudyCorruptError as error:  # every step lists it, so load says so too; save what is new
-                warn_damaged(f'{error} It was not merged with the others.')
-                kept, merged, level = head.segments, (), 0
-        first = kept[-1].first + kept[-1].count if kept else 0
-        count += sum(segment.count for segment in merged)
-        bundle = pack_bundle(rows, {'study': self._content['id'], 'first': first, 'count': count})
-        name = f'segment-{first:012d}-{first + count - 1:012d}-{bundle.digest[:16]}'
-        segment = Segment(name, bundle.digest, first, count, level)
-        if os.path.lexists(path := self._segment_path(name)):  # from a failed save, or a damaged checkpoint
-            with contextlib.suppress(StudyCorruptError):
-                self._read_segment(segment)
-                return (*kept, segment)
-            remove_tree_atomically(path)
-        write_bundle(path, bundle)
-        return (*kept, segment)
+        for name in map(step_name, later):
+            folder, _, own = name.rpartition('/')
+            self.files.rename(name, f'{folder}/damaged-{own}-{os.urandom(4).hex()}')
 
     def _prune(self, segments: Sequence[Segment], keep: int) -> None:
         """Deletes all but the newest checkpoints, then what none of them lists; the save is done by now."""
-        old = self.steps()[:-keep]
-        before = frozenset().union(*(self._listed.get(step, frozenset()) for step in old))
         try:
-            remove_tree_atomically(*map(self._step_path, old))
-        except StudyWriteError as error:
+            old = self.steps()[:-keep]
+            self.files.remove(*map(step_name, old))
+        except PgjaxError as error:
             warn_damaged(f'An old checkpoint was not removed: {error}')
             return
-        for step in old:
-            self._listed.pop(step, None)
-        if before - names_of(segments):  # a merge has left some behind
-            self._prune_segments()
+        if self._segments.forget(*old) - names_of(segments):  # a merge has left some behind
+            self._segments.prune()
 
     def _clean(self) -> None:
         """Deletes what a crash left: unfinished and half deleted folders, segments that no step lists."""
-        for folder in ('', 'checkpoints', 'history'):
-            remove_leftovers(os.path.join(self.path, folder))
-        self._prune_segments()
-
-    def _prune_segments(self) -> None:
-        """Deletes the segments that no checkpoint lists; none of them if a checkpoint cannot be read."""
-        try:
-            listed = frozenset().union(*map(self._listed_by, self.steps()))
-            stored = {name for name in os.listdir(self._segment_path('')) if SEGMENT.fullmatch(name)}
-            remove_tree_atomically(*map(self._segment_path, sorted(stored - listed)))
-        except (PgjaxError, OSError):
-            return  # what is too much does no harm, and the next lock tries again
-
-    def _listed_by(self, step: int) -> frozenset[str]:
-        if step not in self._listed:
-            path = self._step_path(step)
-            head = head_of(path, self._content['id'], step, load_attributes(path))
-            self._listed[step] = names_of(head.segments)
-        return self._listed[step]
+        self.files.remove_leftovers('', 'checkpoints', 'history')
+        self._segments.prune()
 
     # --- loading
 
@@ -388,25 +290,8 @@ class StudyStore:
         Warns:
           StudyDamagedWarning: the newest is damaged and an earlier one is used.
         """
-        steps = self.steps()
-        if not steps or (step is not None and step not in steps):
-            wanted = 'no checkpoint yet; run the study first' if step is None else f'no step {step}'
-            raise StudyNotFoundError(f'{self.path} has {wanted}; its steps are {show(steps)}.')
-        damage: list[str] = []
-        for candidate in reversed(steps) if step is None else [step]:
-            try:
-                checkpoint, self._head = self._read(candidate, history)
-            except StudyCorruptError as error:
-                if not os.path.isdir(self._step_path(candidate)):  # a writer pruned it meanwhile
-                    return self.load(step, history=history)
-                damage.append(f'step {candidate} is damaged: {shorten(str(error), 300)}')
-                continue
-            if damage:
-                warn_damaged(f'{self.path}: {"; ".join(damage)} Using step {candidate} instead.')
-            return checkpoint
-        intact = next((s for s in reversed(steps) if step is not None and self._is_intact(s)), None)
-        cure = 'No step is intact' if intact is None else f'The newest intact step is {intact}'
-        raise StudyCorruptError(f'{cure}; {damage[0]}')
+        checkpoint, self._head = self._reader.newest(step, history)
+        return checkpoint
 
     def attributes(self, step: int) -> dict[str, Any]:
         """The attributes of a checkpoint alone.
@@ -414,58 +299,8 @@ class StudyStore:
         Raises:
           StudyCorruptError: it is damaged.
         """
-        return load_attributes(self._step_path(step)).get('attributes', {})
+        return self._reader.attributes(step)
 
     def verify(self) -> list[str]:
         """Reads everything and says what is wrong, a line each; empty if all is well."""
-        problems = []
-        for step in (None, *self.steps()):
-            try:
-                read_document(self.path) if step is None else self._read(step)
-            except PgjaxError as error:
-                if step is None or os.path.isdir(self._step_path(step)):  # else pruned meanwhile
-                    problems.append(f'{"study.json" if step is None else f"step {step}"}: {error}')
-        with contextlib.suppress(OSError):
-            names = sorted(os.listdir(os.path.join(self.path, 'checkpoints')))
-            problems += [f'{name} was set aside as damaged.' for name in names if name.startswith('damaged-')]
-        return problems
-
-    def _is_intact(self, step: int) -> bool:
-        try:
-            self._read(step)
-        except StudyCorruptError:
-            return False
-        return True
-
-    def _read(self, step: int, history: bool = True) -> tuple[Checkpoint, Head]:
-        path = self._step_path(step)
-        state, about = load_arrays(path)
-        head = head_of(path, self._content['id'], step, about)
-        rows: dict[str, np.ndarray] = {}
-        if history:
-            if head.segments:
-                rows = concatenate([self._read_segment(segment) for segment in head.segments])
-            else:
-                columns = head.columns.items()
-                rows = {name: empty_column(dtype, shape) for name, (dtype, shape) in columns}
-            if describe(rows) != head.columns:
-                raise damage_error(path, 'columns', show(head.columns), show(describe(rows)))
-        return Checkpoint(step, state, rows, about['attributes']), head
-
-    def _read_segment(self, segment: Segment) -> dict[str, np.ndarray]:
-        path = self._segment_path(segment.name)
-        rows, about = load_arrays(path, segment.digest)
-        lengths = {len(column) if column.ndim else -1 for column in rows.values()}
-        if lengths != {segment.count} or about.get('first') != segment.first:
-            raise damage_error(path, 'trials', f'{segment.count} from {segment.first} on', f'{lengths}')
-        return rows
-
-    def _step_path(self, step: int) -> str:
-        return os.path.join(self.path, 'checkpoints', f'step-{step:010d}')
-
-    def _segment_path(self, name: str) -> str:
-        return os.path.join(self.path, 'history', name)
-
-
-def warn_damaged(message: str) -> None:
-    warnings.warn(shorten(message, 1000), StudyDamagedWarning, stacklevel=3)
+        return self._reader.verify()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -18,7 +17,8 @@ from pgjax._errors import (
     shorten,
     show,
 )
-from pgjax.io._files import TEMPORARY, pack_json, read_bytes, unpack_json
+from pgjax.io._files import TEMPORARY, pack_json, unpack_json
+from pgjax.io._storage import Storage
 
 FORMAT = 'pgjax study'
 VERSION = 1
@@ -26,11 +26,9 @@ MAX_DOCUMENT = 1 << 28  # bytes of study.json
 _STEP = re.compile(r'step-(\d{10,18})')
 
 
-def steps_in(path: str) -> list[int]:
-    with contextlib.suppress(OSError), os.scandir(os.path.join(path, 'checkpoints')) as entries:
-        found = ((_STEP.fullmatch(entry.name), entry) for entry in entries)
-        return sorted(int(match[1]) for match, entry in found if match and entry.is_dir())
-    return []
+def steps_in(files: Storage) -> list[int]:
+    """The numbers of the committed checkpoints, ascending."""
+    return sorted(int(match[1]) for name in files.bundles('checkpoints') if (match := _STEP.fullmatch(name)))
 
 
 def seal(document: Mapping[str, Any], identity: str) -> dict[str, Any]:
@@ -39,19 +37,21 @@ def seal(document: Mapping[str, Any], identity: str) -> dict[str, Any]:
     return content | {'sha256': hashlib.sha256(pack_json(content)).hexdigest()}
 
 
-def read_document(path: str) -> dict[str, Any]:
+def read_document(files: Storage) -> dict[str, Any]:
     """The content of study.json, checked."""
-    name = os.path.join(path, 'study.json')
+    path, name = files.path, files.where('study.json')
     try:
-        content = unpack_json(read_bytes(name, MAX_DOCUMENT))
+        content = unpack_json(files.read('study.json', MAX_DOCUMENT))
         if not isinstance(content, dict):
             raise ValueError('it is not a JSON object')
         sealed = {key: value for key, value in content.items() if key != 'sha256'}
         expected, found = content.get('sha256'), hashlib.sha256(pack_json(sealed)).hexdigest()
+    except StudyNotFoundError:  # out of reach
+        raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        if steps_in(path):
+        if steps_in(files):
             raise damage_error(path, 'study.json', 'a file', 'none') from error
-        names = show(foreign(path))
+        names = show(foreign(files))
         raise StudyNotFoundError(
             f'There is no study at {path}'
             + (f' (it holds {names})' if names != '[]' else '')
@@ -69,20 +69,19 @@ def read_document(path: str) -> dict[str, Any]:
     return content
 
 
-def foreign(path: str) -> list[str]:
-    """Up to five names at `path` that are not what an interrupted `create` leaves; its name if a file."""
+def foreign(files: Storage) -> list[str]:
+    """Up to five names there that are not what an interrupted `create` leaves; its own name if it is a file."""
     try:
-        names = sorted(os.listdir(path))
+        names = files.names()
     except NotADirectoryError:
-        return [os.path.basename(path)]
-    except (OSError, ValueError):
-        return []
-    left = [f for f in ('checkpoints', 'history') if f in names and not os.listdir(os.path.join(path, f))]
+        return [os.path.basename(files.path)]
+    left = [f for f in ('checkpoints', 'history') if f in names and not files.names(f)]
     return [n for n in names if n not in (*left, 'lock') and not n.endswith(TEMPORARY)][:5]
 
 
-def refuse_foreign(path: str) -> None:
-    names = foreign(path)
+def refuse_foreign(files: Storage) -> None:
+    """Raises StudyExistsError unless a study can be started there."""
+    path, names = files.path, foreign(files)
     if 'study.json' in names:
         raise StudyExistsError(f'{path} holds a study already; open it, or choose another path.')
     if names:

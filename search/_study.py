@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from pgjax._errors import StudyMismatchError, TrialStateError, show
-from pgjax.io._files import storable_path
+from pgjax.io._places import place_of
 from pgjax.search import _branch, _checkpoint, _document, _export, _loop, _tell
 from pgjax.search._controller import Controller
 from pgjax.search._evaluation import INIT, Batch, Evaluate, Evaluator, resolve_batch, trial_key
@@ -34,14 +34,15 @@ class Study(StudyState):
     """A search over a space: a value that `run` and `tell` return advanced, while it stays as it is.
 
     With a `path` it is kept in that directory: made if there is none, and continued from its last checkpoint if
-    the directory holds the same study.
+    the directory holds the same study. A path may be a URL: `gs://bucket/...`, `s3://bucket/...`, or `memory://...`
+    for the memory of this process.
 
     Attributes:
       space: what is searched.
       controller: what proposes points.
       objectives: what is maximized or minimized.
       seed: of all randomness.
-      path: the directory, or None.
+      path: the directory or its URL, or None.
       state: the controller's state.
       history: every trial so far.
       notes: by trial id, what is known besides numbers: errors with traceback, measurements, metadata, links.
@@ -78,7 +79,7 @@ class Study(StudyState):
           controller: its settings; they become part of the study.
           objectives: `pg.maximize(...)`, `pg.minimize(...)`, or names of metrics to maximize.
           seed: 0 to 2**32 - 1.
-          path: a directory.
+          path: a directory, or a URL.
           tile: members evaluated together; it decides last bits, so it is part of the study.
           batch: 'vmap', 'map', or 'auto' by backend; part of the study once decided.
           mesh: devices under the one axis 'pop'; results do not depend on it.
@@ -98,7 +99,7 @@ class Study(StudyState):
         self.controller = controller
         self.objectives = as_objectives(objectives)
         self.seed = int(seed)
-        self.path = None if path is None else storable_path(path)
+        self.path = None if path is None else place_of(path)
         self.mesh = mesh
         self.tile = tile
         self.batch = resolve_batch(batch)
@@ -123,10 +124,10 @@ class Study(StudyState):
           UnknownTypeError: it names a class that nobody imported.
           StudyMismatchError: its space was made with `where=`, which must be given again.
         """
-        document = _checkpoint.document_of(StudyStore.open(path))
+        document = _checkpoint.document_of(store := StudyStore.open(path))
         if document.get('part') is not None:
             raise StudyMismatchError(
-                f'{os.path.abspath(path)} searches a part of its space, chosen by a function, which no file keeps: '
+                f'{store.path} searches a part of its space, chosen by a function, which no file keeps: '
                 f'{show(document["part"])}. Open it with search.Study(pg.search_space(template, where=...), ...).'
             )
         return cls(**_document.parse(document), path=path, mesh=mesh)
@@ -262,7 +263,7 @@ class Study(StudyState):
           StudyExistsError: `path` holds something.
           StudyWriteError: it cannot be written.
         """
-        path = None if path is None else storable_path(path)
+        path = None if path is None else place_of(path)
         made = self._advanced(path=path, _store=None, _saved=_checkpoint.Saved(), notes=Notes((dict(self.notes),)))
         if path is None:
             return made

@@ -81,7 +81,7 @@ class StudyState:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Takes over the progress in a checkpoint. Only while the study is being made."""
-        assert self.path is not None
+        assert self.path is not None and self._store is not None
         about = checkpoint.attributes
         _checkpoint.warn_if_moved(self.path, about['environment'])
         if len(trials := checkpoint.rows['choices']) and trials.shape[1] != self.space.num_choices:
@@ -92,7 +92,7 @@ class StudyState:
         self.state = _checkpoint.restore_state(self.state, checkpoint.state, self.path)
         self.generation, self._first = about['generation'], about['first']
         self.history = History((checkpoint.rows,)) if len(trials) else History()
-        self.notes = NotesFile(self.path).read(about['notes'])
+        self.notes = NotesFile(self._store.files).read(about['notes'])
         self._saved = _checkpoint.Saved(checkpoint.step, len(self.history), about['notes'])
 
     def _extend(self, stored: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ import tensorstore as ts
 from hypothesis import strategies as st
 
 from pgjax import _errors as errors
-from pgjax.io import _arrays, _files
+from pgjax.io import _arrays, _bundle, _files
 
 SHAPES = [(), (0,), (3,), (2, 0, 5), (2, 3, 4)]
 STUB = """
@@ -341,7 +341,7 @@ def test_compressed_data_is_refused(tmp_path, bundle):
     """A few bytes that would unpack to gigabytes are refused by their codec, still packed."""
     path = str(tmp_path / 'b')
     forge(path, {'small/': np.zeros(4, np.uint8)}, stamp(entry()))
-    spec = _arrays._array_spec(path, 'small/', 4)
+    spec = _bundle.array_spec(_bundle.Base.folder(path), 'small/', 4)
     spec['metadata']['codecs'] = [{'name': 'bytes'}, {'name': 'zstd'}]
     ts.open(spec, create=True, delete_existing=True).result().write(np.zeros(4, np.uint8)).result()
     with pytest.raises(errors.StudyCorruptError, match='codecs'):
@@ -385,7 +385,7 @@ def test_file_size_limit(tmp_path):
     done = run_child(
         """
         import os, resource
-        from pgjax.io import _arrays, _files
+        from pgjax.io import _arrays, _bundle, _files
         from pgjax._errors import StudyWriteError
         os.chdir(sys.argv[2])
         _arrays.save_arrays('before', {'x': np.arange(5)}, {})

@@ -19,7 +19,7 @@ import pytest
 
 import pgjax as pg
 from pgjax import _errors as errors, io
-from pgjax.io import _persist
+from pgjax.io import _persist, _places
 
 
 class Net(pg.Object, type_name='persist.Net'):
@@ -233,7 +233,8 @@ def test_a_held_lock_is_named_after_a_while(tmp_path, monkeypatch):
     monkeypatch.setattr(_persist, 'PATIENCE', 0.05)
     path = tmp_path / 'x.json'
     io.save(Net(big(1)), path)
-    with _persist._locked(f'{path}.arrays'), pytest.raises(errors.StudyLockedError, match=str(os.getpid())):
+    held = _persist._locked(*_places.storage_of(f'{path}.arrays'))
+    with held, pytest.raises(errors.StudyLockedError, match=str(os.getpid())):
         io.save(Net(big(2)), path)
     io.save(Net(big(2)), path)
 

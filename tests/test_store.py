@@ -77,7 +77,7 @@ def store(path):
 
 
 def folder(store, step):
-    return store._step_path(step)
+    return f'{store.path}/checkpoints/step-{step:010d}'
 
 
 def files_of(path):

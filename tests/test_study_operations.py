@@ -129,12 +129,13 @@ def test_a_space_without_some_trials_does_not_extend(tmp_path):
 CRASH = """
 import sys, os
 import test_study_operations as t
+from pgjax.io import _local_storage
 from pgjax.search import _store
 kill = _store.StudyStore.replace_document if sys.argv[2] == 'document' else None
 if kill:
     _store.StudyStore.replace_document = lambda self, document: os._exit(1)
 else:
-    _store.write_bundle = lambda path, bundle: os._exit(1)
+    _local_storage.write_bundle = lambda path, bundle: os._exit(1)
 t.make(sys.argv[1], space=t.LARGER, extend=True)
 """
 

@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar='COMMAND', required=True)
 
     run = _edits(_command(commands, 'run', _commands.run, 'run a search, or an object that can be called'))
-    run.add_argument('--study', metavar='DIR', help='keep the study there')
+    run.add_argument('--study', metavar='DIR', help='keep the study there; a folder, or gs://..., s3://...')
     run.add_argument('--resume', action='store_true', help='go on with the study in DIR')
     run.add_argument('--generations', type=int, metavar='N', help='instead of the number that the search says')
 

@@ -1,4 +1,4 @@
-"""Commands on studies in directories."""
+"""Commands on studies in directories and at URLs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pgjax._errors import PgjaxError
 from pgjax.cli._commands import WIDTH, print_best
 from pgjax.cli._target import import_file
 from pgjax.io import from_json
+from pgjax.io._places import is_url, storage_at
 from pgjax.search._store import StudyStore
 from pgjax.search._study import Study
 from pgjax.symbolic import format_
@@ -22,13 +23,12 @@ FORMATS = ('csv', 'jsonl')
 def ls(options: argparse.Namespace) -> int:
     """Prints a line for each study: how far it has come, and its best."""
     table = Table('study', 'generations', 'trials', 'best', box=None, pad_edge=False)
-    for name in ['.', *sorted(os.listdir(options.path))]:
-        path = os.path.normpath(os.path.join(options.path, name))
-        if os.path.isdir(path) and StudyStore.exists(path):
-            try:
+    for path in [_join(options.path, '.'), *(_join(options.path, n) for n in storage_at(options.path).names())]:
+        try:
+            if StudyStore.exists(path):
                 table.add_row(path, *_progress(StudyStore.open(path)))
-            except PgjaxError as error:
-                table.add_row(path, '', '', f'unreadable: {error}')
+        except PgjaxError as error:
+            table.add_row(path, '', '', f'unreadable: {error}')
     if not table.row_count:
         print(f'There is no study in {options.path}.')
         return 0
@@ -67,14 +67,14 @@ def best(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Writes the report."""
-    print(_load(options).report(options.output or os.path.join(options.path, 'report.html')))
+    print(_load(options).report(options.output or _join(options.path, 'report.html')))
     return 0
 
 
 def export(options: argparse.Namespace) -> int:
     """Writes the trials."""
     study = _load(options)
-    path = options.output or os.path.join(options.path, f'trials.{options.format}')
+    path = options.output or _join(options.path, f'trials.{options.format}')
     (study.to_csv if options.format == 'csv' else study.to_json_lines)(path)
     print(path)
     return 0
@@ -92,6 +92,13 @@ def fork(options: argparse.Namespace) -> int:
     _load(options).fork(options.new)
     print(options.new)
     return 0
+
+
+def _join(path: str, name: str) -> str:
+    """The path of what lies in a folder, or at a URL; '.' is the folder itself."""
+    if is_url(path):
+        return path if name == '.' else f'{path.rstrip("/")}/{name}'
+    return os.path.normpath(os.path.join(path, name))
 
 
 def _load(options: argparse.Namespace) -> Study:

@@ -3,9 +3,9 @@
 from pgjax.io._arrays import load_arrays, save_arrays, to_host
 from pgjax.io._codecs import register_codec
 from pgjax.io._content_hash import content_hash
-from pgjax.io._files import write_atomic
 from pgjax.io._json import from_json, from_json_str, to_json, to_json_str
 from pgjax.io._persist import load, save
+from pgjax.io._places import write_atomic
 from pgjax.io._repository import Repository
 from pgjax.io._unknown import UnknownObject
 

@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, strict JSON bytes, and a lock that the kernel frees.
+"""Files that are replaced whole or not at all, and strict JSON bytes.
 
 The order is always: write beside the target, sync, rename over it, sync the folder. A crash at any point
 leaves either what was there before or what was to be there.
@@ -7,18 +7,15 @@ leaves either what was there before or what was to be there.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import errno
 import json
 import os
 import re
 import secrets
 import shutil
-import socket
-import weakref
 from typing import Any
 
-from pgjax._errors import EncodeError, LimitError, StudyLockedError, StudyWriteError, shorten, show
+from pgjax._errors import EncodeError, LimitError, StudyWriteError, shorten, show
 
 TEMPORARY = '.tmp'  # the end of the name of what is not finished
 TRASH = '.trash-'  # the start of the name of what is being deleted
@@ -38,7 +35,7 @@ def storable_path(path: str | os.PathLike[str]) -> str:
     try:
         whole.encode()
         if _URL.match(os.fspath(path)):
-            raise ValueError('only folders are written to, not URLs; mount the bucket, or copy what a folder holds')
+            raise ValueError('this is kept in folders only, not at URLs; mount the bucket, or copy what a folder holds')
         if '\0' in whole or (os.sep == '/' and '\\' in whole):
             raise ValueError('a path must not hold a NUL or a backslash')
     except ValueError as error:
@@ -237,87 +234,3 @@ def _finite(literal: str) -> float:
     if (value := float(literal)) in (float('inf'), float('-inf')):
         raise ValueError(f'{literal} is too large')
     return value
-
-
-class FileLock:
-    """One writer at a time, held by a kernel lock on a file that names the holder.
-
-    The lock dies with its process, so there is no stale lock to remove. A forked child does not have it.
-    """
-
-    def __init__(self, path: str):
-        self._path = path
-        self._descriptor = -1
-        self._owner = -1
-
-    @property
-    def held(self) -> bool:
-        """Whether this process holds the lock through this object."""
-        return self._descriptor >= 0 and self._owner == os.getpid()
-
-    @property
-    def forked_from(self) -> int | None:
-        """The process that took the lock and that this one was forked from, if so."""
-        return None if self._owner in (-1, os.getpid()) else self._owner
-
-    def acquire(self) -> None:
-        """Takes the lock.
-
-        Raises:
-          StudyLockedError: somebody else has it; the message names the holder.
-          StudyWriteError: the lock file cannot be written.
-        """
-        import fcntl  # there is none on Windows, where only this class is missed
-
-        descriptor = -1
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            started = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-            holder = {'host': socket.gethostname(), 'pid': os.getpid(), 'started': started}
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, pack_json(holder), 0)
-        except BlockingIOError as error:
-            holder_text = _holder(os.pread(descriptor, 4096, 0))
-            os.close(descriptor)
-            raise StudyLockedError(
-                f'{shorten(self._path, 200)} is held by {holder_text}. Wait for that process or stop it: '
-                'the lock frees itself when its process ends, and there is nothing to delete. '
-                'Reading needs no lock.'
-            ) from error
-        except OSError as error:
-            if descriptor >= 0:
-                os.close(descriptor)
-            raise write_error(self._path, error) from error
-        self._descriptor, self._owner = descriptor, os.getpid()
-        _HELD.add(self)
-
-    def release(self) -> None:
-        """Gives the lock back; nothing in a forked child, which never had it."""
-        descriptor, self._descriptor, self._owner = self._descriptor, -1, -1
-        if descriptor >= 0:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also where a child forked by C code has a copy
-            os.close(descriptor)
-
-
-def _holder(data: bytes) -> str:
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        holder = unpack_json(data)
-        return shorten(f'process {holder["pid"]} on {holder["host"]} since {holder["started"]}', 160)
-    return 'a process that left no name'
-
-
-_HELD: weakref.WeakSet[FileLock] = weakref.WeakSet()
-
-
-def _drop_after_fork() -> None:
-    """In a forked child: closes its copies, or an orphan would keep the lock of a dead parent."""
-    for lock in _HELD:
-        if lock._descriptor >= 0:
-            os.close(lock._descriptor)
-            lock._descriptor = -1
-
-
-os.register_at_fork(after_in_child=_drop_after_fork)

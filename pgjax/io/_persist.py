@@ -17,19 +17,14 @@ from typing import Any
 
 from pgjax._errors import DecodeError, StudyCorruptError, StudyLockedError, StudyNotFoundError, shorten
 from pgjax._version import __version__
-from pgjax.io._arrays import Bundle, load_arrays, load_attributes, pack_bundle, write_bundle
+from pgjax.io._arrays import pack_bundle
+from pgjax.io._bundle import Bundle
 from pgjax.io._encode import Encoder
-from pgjax.io._files import (
-    FileLock,
-    read_bytes,
-    remove_leftovers,
-    remove_tree_atomically,
-    storable_path,
-    write_atomic,
-    write_error,
-)
+from pgjax.io._files import read_bytes
 from pgjax.io._json import Unknown, read_text
+from pgjax.io._places import is_url, place_of, storage_of
 from pgjax.io._stamp import document, stamps
+from pgjax.io._storage import Storage
 from pgjax.io._syntax import MAX_BYTES, MAX_DEPTH, MAX_NODES, Fault
 
 LARGE = 1 << 16  # bytes from which an array lies beside the file
@@ -45,7 +40,7 @@ def save(value: Any, path: str | os.PathLike[str], *, indent: int | None = None)
 
     Args:
       value: anything that `to_json` can store.
-      path: the file; what was there is replaced in one step.
+      path: the file, or its URL (`gs://bucket/x.json`); what was there is replaced in one step.
       indent: spaces per level of the JSON text, for human readers; None for one line.
 
     Raises:
@@ -78,19 +73,30 @@ def pack(value: Any, indent: int | None = None) -> tuple[bytes, Bundle | None]:
 
 def write(path: str | os.PathLike[str], data: bytes, bundle: Bundle | None) -> None:
     """Puts a packed value in place of the file at `path`."""
-    target = os.path.realpath(storable_path(path))
-    folder = arrays_folder(target)
-    if bundle is None and not os.path.isdir(folder):
-        write_atomic(target, data)
+    files, name = storage_of(_resolved(path, writing=True), writing=True)
+    folder = arrays_folder(name)
+    if bundle is None and not _has_arrays(files, folder):
+        files.write(name, data)
         return
-    with _locked(folder):
+    with _locked(files, folder):
         if bundle is not None:
-            _write_arrays(os.path.join(folder, bundle.digest), bundle)
-        write_atomic(target, data)
-        remove_leftovers(folder)
+            _write_arrays(files, f'{folder}/{bundle.digest}', bundle)
+        files.write(name, data)
+        files.remove_leftovers(folder)
         own = bundle.digest if bundle is not None else ''
-        others = [name for name in os.listdir(folder) if name not in (_LOCK, own)]
-        remove_tree_atomically(*(os.path.join(folder, name) for name in others))
+        files.remove(*(f'{folder}/{other}' for other in files.names(folder) if other not in (_LOCK, own)))
+
+
+def _has_arrays(files: Storage, folder: str) -> bool:
+    with contextlib.suppress(NotADirectoryError):
+        return bool(files.names(folder))
+    return False
+
+
+def _resolved(path: str | os.PathLike[str], *, writing: bool = False) -> str:
+    """The place of a file: where a symbolic link leads to, since the arrays lie there."""
+    place = place_of(path, writing=writing)
+    return place if is_url(place) else os.path.realpath(place)
 
 
 def arrays_folder(path: str) -> str:
@@ -99,13 +105,10 @@ def arrays_folder(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _locked(folder: str) -> Iterator[None]:
+def _locked(files: Storage, folder: str) -> Iterator[None]:
     """Holds the lock of a folder of arrays, so that no writer removes what another has just written."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise write_error(folder, error) from error
-    lock = FileLock(os.path.join(folder, _LOCK))
+    files.prepare(folder)
+    lock = files.lock(f'{folder}/{_LOCK}')
     last_try = time.monotonic() + PATIENCE
     while True:
         try:
@@ -121,15 +124,15 @@ def _locked(folder: str) -> Iterator[None]:
         lock.release()
 
 
-def _write_arrays(path: str, bundle: Bundle) -> None:
-    """Writes a bundle unless it is there: the name is its digest."""
-    if os.path.lexists(path):
+def _write_arrays(files: Storage, name: str, bundle: Bundle) -> None:
+    """Writes a bundle unless it is there: the name ends with its digest."""
+    if files.has(name):
         try:
-            load_attributes(path, bundle.digest)
+            files.load_attributes(name, bundle.digest)
             return
         except StudyCorruptError:
-            remove_tree_atomically(path)
-    write_bundle(path, bundle)
+            files.remove(name)
+    files.write_bundle(name, bundle)
 
 
 def load(
@@ -143,7 +146,7 @@ def load(
     """The value in a file that `save` wrote; nothing in the file is executed.
 
     Args:
-      path: the file. Nothing but it and its folder of arrays is opened.
+      path: the file, or its URL. Nothing but it and its folder of arrays is opened.
       unknown: 'error', or 'keep' for `UnknownObject` in place of objects whose classes are not registered.
       max_depth: most levels of nesting.
       max_nodes: most values in the document.
@@ -159,8 +162,7 @@ def load(
     data = _read(name, max_bytes)
     for _ in range(20):
         try:
-            arrays = _ArraysOf(os.path.realpath(name))
-            return read_text(data, unknown, max_depth, max_nodes, max_bytes, name, arrays)
+            return read_text(data, unknown, max_depth, max_nodes, max_bytes, name, _ArraysOf(name))
         except StudyCorruptError:
             newer = _read(name, max_bytes)  # a writer may have replaced both meanwhile
             if newer == data:
@@ -171,7 +173,12 @@ def load(
 
 def _read(path: str, limit: int) -> bytes:
     try:
+        if is_url(path):
+            files, name = storage_of(path)
+            return files.read(name, limit)
         return read_bytes(path, limit)
+    except StudyNotFoundError:  # a URL that means nothing, or is out of reach
+        raise
     except FileNotFoundError:
         raise StudyNotFoundError(f'There is no file {shorten(path, 200)}. Check the path.') from None
     except (OSError, ValueError) as error:
@@ -189,10 +196,11 @@ class _ArraysOf:
     def __call__(self, digest: Any) -> dict[str, Any]:
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise Fault(DecodeError, 'the digest of the arrays beside the file is no SHA-256.', '_arrays')
-        folder = os.path.join(arrays_folder(self._path), digest)
-        if not os.path.isdir(folder):
+        files, name = storage_of(_resolved(self._path))
+        bundle = f'{arrays_folder(name)}/{digest}'
+        if not files.has(bundle):
             raise StudyCorruptError(
-                f'{shorten(self._path, 160)}: its arrays are not in {shorten(folder, 200)}. That folder belongs to the '
-                'file: copy and move them together.'
+                f'{shorten(files.where(name), 160)}: its arrays are not in {shorten(files.where(bundle), 200)}. That '
+                'folder belongs to the file: copy and move them together.'
             )
-        return load_arrays(folder, digest)[0]
+        return files.load_bundle(bundle, digest)[0]
