@@ -18,25 +18,34 @@ from pgjax.io import from_json, to_json
 from pgjax.space import Space, search_space
 
 FORMAT = 1
-_IDENTITY = ('template', 'part', 'controller', 'objectives', 'seed', 'tile', 'batch')
+_IDENTITY = ('template', 'part', 'decisions', 'controller', 'objectives', 'seed', 'tile', 'batch')
 _PACKAGES = ('jax', 'jaxlib', 'numpy', 'tensorstore')
 
 
 def make(
     *,
     template: Any,
+    part: list[str] | None,
+    decisions: list[str],
     controller: Any,
     objectives: Any,
     seed: int,
     tile: int,
     batch: str,
-    part: list[str] | None = None,
 ) -> dict[str, Any]:
-    """The document of a new study: JSON values only. `part` are the decisions, where they are not all of the space."""
+    """The document of a new study: JSON values only.
+
+    Args:
+      template: of the space.
+      part: the decisions, where they are not all that the template has.
+      decisions: the ids of all decisions, in the order of the genes.
+      controller, objectives, seed, tile, batch: as for `Study`.
+    """
     document: dict[str, Any] = {
         'format': FORMAT,
         'template': to_json(template, stamp=False),
         'part': part,
+        'decisions': decisions,
         'controller': to_json(controller, stamp=False),
         'objectives': to_json(list(objectives), stamp=False),
         'seed': seed,
@@ -89,6 +98,7 @@ def environment() -> dict[str, Any]:
 
 def refuse_mismatch(path: str, stored: dict[str, Any], given: dict[str, Any]) -> None:
     """Raises StudyMismatchError naming the first difference, unless the documents are of one study."""
+    stored = {'decisions': given['decisions'], **stored}  # which the first studies did not write down
     if any(stored.get(name) != given[name] for name in _IDENTITY):
         stored = _renamed(stored)
     for name in _IDENTITY:
@@ -107,7 +117,8 @@ def _renamed(stored: dict[str, Any]) -> dict[str, Any]:
         parts = parse(stored)
     except PgjaxError:
         return stored  # of other classes altogether
-    return {**stored, **make(template=parts.pop('space'), part=stored.get('part'), **parts)}
+    kept = {name: stored.get(name) for name in ('part', 'decisions')}
+    return {**stored, **make(template=parts.pop('space'), **kept, **parts)}
 
 
 def _first_difference(path: str, old: Any, new: Any) -> tuple[str, Any, Any] | None:

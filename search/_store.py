@@ -14,6 +14,7 @@ at any T, but for the rare one that merges. Steps are ordered by number, never b
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import os
@@ -90,7 +91,7 @@ class StudyStore:
         store = cls(files, content)
         with store.lock():
             refuse_foreign(files)  # again, now that nobody else can be creating it
-            files.write('study.json', pack_json(content))
+            files.write('study.json', pack_json(content, sort_keys=False))
         store._head = Head()
         return store
 
@@ -109,13 +110,13 @@ class StudyStore:
     @property
     def document(self) -> dict[str, Any]:
         """What the study is, as given to `create` (a fresh copy)."""
-        return unpack_json(pack_json(self._content['document']))
+        return copy.deepcopy(self._content['document'])
 
     def replace_document(self, document: Mapping[str, Any]) -> None:
         """Exchanges the document (for a compatible, larger space, say); the checkpoints stay valid."""
         self._require_lock()
         content = seal(document, self._content['id'])
-        self.files.write('study.json', pack_json(content))
+        self.files.write('study.json', pack_json(content, sort_keys=False))
         self._content = content
 
     # --- the lock

@@ -53,6 +53,7 @@ class StudyState:
         return _document.make(
             template=self.space.template,
             part=_document.part_of(self.space),
+            decisions=[decision.id for decision in self.space.decisions],
             controller=self.controller,
             objectives=self.objectives,
             seed=self.seed,
@@ -72,7 +73,8 @@ class StudyState:
             self.batch = stored['batch']
             self.__dict__.pop('_document', None)
         if extend and stored['template'] != self._document['template']:
-            _document.refuse_mismatch(path, {**stored, 'template': self._document['template']}, self._document)
+            larger = {name: self._document[name] for name in ('template', 'decisions')}
+            _document.refuse_mismatch(path, {**stored, **larger}, self._document)
             self._extend(stored)
             return
         _document.refuse_mismatch(path, stored, self._document)

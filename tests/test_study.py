@@ -364,3 +364,23 @@ def test_a_study_goes_on_after_its_class_is_renamed(tmp_path):
         )
         printed.append(done.stdout.split())
     assert printed == [['Before', '4'], ['After', '8']]
+
+
+def test_decisions_keep_their_order_in_files(tmp_path):
+    space = pg.Dict(z=pg.oneof([10, 20, 30]), a=pg.oneof([1, 2]), m=pg.Dict(y=pg.oneof([5, 6]), b=pg.floatv(0.0, 1.0)))
+    study = search.Study(space, search.Random(batch_size=4), objectives='y', path=tmp_path / 'study')
+    study = study.run(lambda exp, key: {'y': 1.0 * exp.z}, 2, progress=False)
+    larger = space.rebind(z=pg.oneof([10, 20, 30, 40]))
+    for _ in range(2):
+        loaded = search.Study.load(tmp_path / 'study')
+        assert [d.id for d in loaded.space.decisions] == [d.id for d in study.space.decisions]
+        assert [loaded.trial(i).value for i in range(8)] == [study.trial(i).value for i in range(8)]
+        study = search.Study(larger, study.controller, objectives='y', path=tmp_path / 'study', extend=True)
+
+
+def test_a_study_of_the_same_decisions_in_another_order_is_another_study(tmp_path):
+    search.Study(pg.Dict(z=pg.oneof([1, 2]), a=pg.oneof([1, 2])), search.Random(), objectives='y', path=tmp_path / 's')
+    with pytest.raises(pg.StudyMismatchError, match=r"decisions\[0\] is 'z' there and 'a' here"):
+        search.Study(
+            pg.Dict(a=pg.oneof([1, 2]), z=pg.oneof([1, 2])), search.Random(), objectives='y', path=tmp_path / 's'
+        )

@@ -136,7 +136,7 @@ def pack_bundle(arrays: Mapping[str, Any], attributes: Mapping[str, Any], *, wri
         for (name, array), digest in zip(host.items(), found, strict=True)
     ]  # fmt: skip
     stamp = {'format': FORMAT, 'version': VERSION, 'writer': writer}
-    manifest = pack_json({**stamp, 'attributes': dict(attributes), 'arrays': entries})
+    manifest = pack_json({**stamp, 'attributes': dict(attributes), 'arrays': entries}, sort_keys=False)
     digest = hashlib.sha256(manifest).hexdigest()
     return Bundle(digest, digest.encode() + b'\n' + manifest, blobs)
 

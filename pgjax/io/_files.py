@@ -181,8 +181,12 @@ def _free(path: str | os.PathLike[str]) -> str:
         return 'an unknown number'
 
 
-def pack_json(value: Any) -> bytes:
+def pack_json(value: Any, *, sort_keys: bool = True) -> bytes:
     """Canonical JSON: one text for equal values, keys sorted, ASCII, no NaN.
+
+    Args:
+      value: of JSON's types.
+      sort_keys: False keeps them in their order, which in a space is that of the decisions.
 
     Raises:
       EncodeError: `value` is not JSON (a NaN, a key that is no string, an object).
@@ -192,7 +196,7 @@ def pack_json(value: Any) -> bytes:
     """
     try:
         _check_keys(value)
-        return json.dumps(value, sort_keys=True, separators=(',', ':'), allow_nan=False).encode()
+        return json.dumps(value, sort_keys=sort_keys, separators=(',', ':'), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodeError(f'{show(value)} cannot be stored as JSON: {error}.') from error
 
