@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 
 import pgjax as pg
@@ -22,6 +23,7 @@ from pgjax import search
 
 DECISIONS = 10
 MANY = 100  # decisions of the larger space
+CANDIDATES = 5  # of its choices
 
 
 def template(library: Any, decisions: int = DECISIONS) -> Any:
@@ -133,6 +135,77 @@ def on_disk(folder: pathlib.Path) -> None:
         print(f'  {name:32} {1e3 * seconds:10.2f}   {seconds / middle["pg.sample"]:8.1f} times ours')
 
 
+def regularized_by_hand(decisions: int, population: int = 100, rivals: int = 10) -> Callable[[], None]:
+    """Regularized evolution in NumPy as one would write it, in place, with random numbers drawn ahead."""
+    random = np.random.default_rng(0)
+    choices = random.integers(0, CANDIDATES, (population, decisions), np.int32)
+    fitness, trial = np.zeros(population, np.float32), [0]
+    ahead = 256
+
+    def drawn() -> Iterator[Any]:
+        while True:
+            rows = random.integers(0, population, (ahead, rivals))
+            genes, ways = random.integers(0, decisions, ahead), random.integers(1, CANDIDATES, ahead)
+            yield from zip(rows, genes.tolist(), ways.tolist(), strict=True)
+
+    numbers = drawn()
+
+    def step() -> None:
+        rows, gene, way = next(numbers)
+        child = choices[rows[fitness.take(rows).argmax()]].copy()
+        child[gene] = (child[gene] + way) % CANDIDATES
+        slot = trial[0] % population
+        choices[slot], fitness[slot] = child, 0.5
+        trial[0] += 1
+
+    return step
+
+
+def regularized_on_host(space: pg.Space) -> Callable[[], None]:
+    """One trial with the pure state of the controller, in NumPy."""
+    controller = search.RegularizedEvolution(batch_size=1, population_size=100)
+    host = controller.on_host(space)
+    assert host is not None
+    keys = iter(lambda: jax.random.split(jax.random.key(0), 256), None)
+    numbers = (drawn for block in keys for drawn in host.draw(block))
+    held = [jax.device_get(controller.init(space, jax.random.key(0)))]
+    reward = np.full((1, 1), 0.5, np.float32)
+
+    def step() -> None:
+        dna, asked = host.ask(held[0], next(numbers))
+        held[0] = host.tell(asked, dna, reward)
+
+    return step
+
+
+def regularized_compiled(space: pg.Space) -> Callable[[], None]:
+    """The same by two calls of compiled programs."""
+    controller = search.RegularizedEvolution(batch_size=1, population_size=100)
+    ask = jax.jit(lambda state, key: controller.ask(space, state, key))
+    tell = jax.jit(lambda state, dna, fitness: controller.tell(space, state, dna, fitness))
+    held, key = [controller.init(space, jax.random.key(0))], jax.random.key(1)
+    reward = np.full((1, 1), 0.5, np.float32)
+
+    def step() -> None:
+        dna, asked = ask(held[0], key)
+        held[0] = tell(asked, jax.tree.map(np.asarray, dna), reward)
+
+    return step
+
+
+def single_trials() -> None:
+    print(f'\nAsk and tell one trial on the host, {MANY} decisions, regularized evolution: CPU us a trial')
+    space = pg.search_space([pg.oneof(list(range(CANDIDATES))) for _ in range(MANY)])
+    loops = {
+        'controller.on_host': regularized_on_host(space),
+        'by hand in NumPy, in place': regularized_by_hand(MANY),
+        'compiled, a call each': regularized_compiled(space),
+    }
+    least = {name: min(cpu_per_call(step, 512) for _ in range(3)) for name, step in loops.items()}
+    for name, micros in least.items():
+        print(f'  {name:32} {micros:10.1f}')
+
+
 def workers() -> None:
     """A trial that sleeps needs no core: what is lost is what the scheduling costs."""
     print('\nA trial of 20 ms: busy fraction of the workers')
@@ -183,6 +256,7 @@ def main() -> None:
     try:
         in_memory()
         ask_and_tell()
+        single_trials()
         workers()
         long_histories(folder)
         on_disk(folder)

@@ -10,6 +10,7 @@ from pgjax.search._controller import Controller
 from pgjax.search._evaluation import Evaluator
 from pgjax.search._feedback import Feedback
 from pgjax.search._history import History, TrialStatus
+from pgjax.search._host import HostController
 from pgjax.search._logger import Logger, TensorBoardLogger
 from pgjax.search._objective import Objective, maximize, minimize
 from pgjax.search._process_executor import ProcessExecutor
@@ -59,6 +60,7 @@ __all__ = [
     'Genetic',
     'HillClimb',
     'History',
+    'HostController',
     'Hyperband',
     'Islands',
     'LocalSearch',

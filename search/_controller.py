@@ -12,6 +12,9 @@ from pgjax._errors import ControllerError, show
 from pgjax.space import DNA, Space
 from pgjax.symbolic import Object
 
+if TYPE_CHECKING:
+    from pgjax.search._host import HostController
+
 State = Any
 
 
@@ -35,6 +38,11 @@ class Controller(Object):
     def traceable(self) -> bool:
         """Whether `ask` and `tell` can be compiled. Where not, they are called on the host, with arrays."""
         return True
+
+    def on_host(self, space: Space) -> HostController | None:
+        """The same controller in NumPy, with the same bits, where that is quicker; None where there is no such form."""
+        del space
+        return None
 
     def resized(self, batch_size: int) -> Self:
         """The same controller with another batch size."""

@@ -22,6 +22,8 @@ class TrialStatus(enum.IntEnum):
 
 
 METRIC = 'metric/'
+FAN = 16
+_COMPLETE, _FAILED = int(TrialStatus.COMPLETE), int(TrialStatus.FAILED)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,9 +33,11 @@ class History:
     Attributes:
       chunks: columns by name, for some trials each; the properties join them. Small ones are merged, as in a
         binary counter: T appends copy each trial O(log T) times and leave O(log T) chunks.
+      recent: how many of the last chunks are as they were appended; `FAN` of them are merged at once.
     """
 
     chunks: tuple[Mapping[str, np.ndarray], ...] = ()
+    recent: int = 0
 
     def __len__(self) -> int:
         return self._length
@@ -100,21 +104,32 @@ class History:
 
     def append(self, rows: Mapping[str, np.ndarray]) -> History:
         """The history with more trials; this one stays as it is."""
-        chunks = list(self.chunks)
-        while chunks and len(chunks[-1]['trial']) <= len(rows['trial']):
-            rows = join_rows([chunks.pop(), rows])
-        return History((*chunks, rows))
+        chunks, recent = (*self.chunks, rows), self.recent + 1
+        if recent == FAN:
+            chunks, recent = _merged(chunks), 0
+        made = History(chunks, recent)
+        made.__dict__['_length'] = self._length + len(rows['trial'])  # counting them would take longer
+        return made
 
     def since(self, first: int) -> dict[str, np.ndarray]:
         """The columns of the trials from the `first` on, in time that does not grow with those before."""
         parts: list[Mapping[str, np.ndarray]] = []
-        start = len(self)
+        start = self._length
         for chunk in reversed(self.chunks):
             if start <= first and parts:
                 break
             start -= len(chunk['trial'])
             parts.insert(0, {name: column[max(0, first - start) :] for name, column in chunk.items()})
         return join_rows(parts)
+
+
+def _merged(chunks: tuple[Mapping[str, np.ndarray], ...]) -> tuple[Mapping[str, np.ndarray], ...]:
+    """The chunks with the last `FAN` in one, and with those before it that are not larger."""
+    begin, size = len(chunks) - FAN, sum(len(chunk['trial']) for chunk in chunks[-FAN:])
+    while begin and len(chunks[begin - 1]['trial']) <= size:
+        begin -= 1
+        size += len(chunks[begin]['trial'])
+    return (*chunks[:begin], join_rows(chunks[begin:]))
 
 
 def column_names(parts: Sequence[Mapping[str, np.ndarray]]) -> list[str]:
@@ -169,18 +184,24 @@ def rows_of(
     """
     number = len(fitness)
     if status is None:
-        status = np.where(np.isneginf(fitness).any(-1), TrialStatus.FAILED, TrialStatus.COMPLETE)
+        status = status_of(fitness)
     return {
         'trial': np.arange(first, first + number, dtype=np.int64),
-        'generation': np.full(number, generation, np.int32),
+        'generation': np.array([generation] * number, np.int32),
         'choices': np.asarray(dna.choices, np.int32),
         'floats': np.asarray(dna.floats, np.float32),
-        'parents': np.full((number, 1), -1, np.int32) if parents is None else np.asarray(parents, np.int32),
+        'parents': np.array([[-1]] * number, np.int32) if parents is None else np.asarray(parents, np.int32),
         'fitness': np.asarray(fitness, np.float32),
         'status': status.astype(np.int8),
-        'seconds': np.full(number, seconds, np.float32),
+        'seconds': np.full(number, seconds, np.float32) if np.ndim(seconds) == 0 else np.asarray(seconds, np.float32),
         **{METRIC + name: np.asarray(values, np.float32) for name, values in metrics.items()},
     }
+
+
+def status_of(fitness: np.ndarray) -> np.ndarray:
+    """int8[n], of trials that were evaluated: failed where fitness, float32[n, M], is -inf."""
+    failed = (fitness == -np.inf).any(-1)
+    return np.where(failed, np.int8(_FAILED), np.int8(_COMPLETE))
 
 
 def best_row(fitness: np.ndarray) -> int | None:

@@ -127,6 +127,7 @@ def to_fitness(metrics: Mapping[str, Any], objectives: Sequence[Objective]) -> n
     A trial fails when an objective is NaN or infinite: +inf would otherwise take over the population.
     """
     arrays = {name: np.asarray(values) for name, values in metrics.items()}
-    fitness = np.stack([np.asarray(o.fitness(arrays)) for o in objectives], axis=-1)
-    failed = ~np.isfinite(fitness).all(-1, keepdims=True)
-    return np.where(failed, -np.inf, fitness).astype(np.float32)
+    columns = [np.asarray(o.fitness(arrays), np.float32) for o in objectives]
+    fitness = columns[0][:, None] if len(columns) == 1 else np.stack(columns, axis=-1)
+    finite = np.isfinite(fitness)
+    return fitness if finite.all() else np.where(finite.all(-1, keepdims=True), fitness, np.float32(-np.inf))

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pgjax.search._history import TrialStatus
+from pgjax.search._history import TrialStatus, status_of
 from pgjax.search._notes import Note
 from pgjax.search._objective import Objective, to_fitness
+
+_COMPLETE = TrialStatus.COMPLETE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +57,7 @@ class Outcome:
 def of_arrays(metrics: Mapping[str, np.ndarray], objectives: Sequence[Objective], seconds: Any = 0.0) -> Outcome:
     """The outcome of trials that were evaluated; those with an objective that is no finite number have failed."""
     fitness = to_fitness(metrics, objectives)
-    status = np.where(np.isneginf(fitness).any(-1), TrialStatus.FAILED, TrialStatus.COMPLETE)
-    return Outcome(metrics, fitness, status, seconds)
+    return Outcome(metrics, fitness, status_of(fitness), seconds)
 
 
 def of_trials(first: int, told: Sequence[Told], objectives: Sequence[Objective]) -> Outcome:
@@ -68,12 +69,10 @@ def of_trials(first: int, told: Sequence[Told], objectives: Sequence[Objective])
         metrics = {name: np.array([t.metrics.get(name, np.nan) for t in told], np.float64) for name in names}
         metrics = {name: column.astype(np.float32) for name, column in metrics.items()}
     done = of_arrays(metrics, objectives)
-    status = np.array([t.status for t in told])
-    status = np.where(status == TrialStatus.COMPLETE, done.status, status)
-    return Outcome(
-        metrics,
-        np.where((status == TrialStatus.COMPLETE)[:, None], done.fitness, np.float32(-np.inf)),
-        status,
-        np.array([t.seconds for t in told], np.float32),
-        {first + i: t.note for i, t in enumerate(told) if t.note},
-    )
+    fitness, status = done.fitness, done.status
+    if any(t.status is not _COMPLETE for t in told):
+        said = np.array([t.status for t in told], np.int8)
+        status = np.where(said == _COMPLETE, status, said)
+        fitness = np.where((said == _COMPLETE)[:, None], fitness, np.float32(-np.inf))
+    seconds = np.array([t.seconds for t in told], np.float32)
+    return Outcome(metrics, fitness, status, seconds, {first + i: t.note for i, t in enumerate(told) if t.note})

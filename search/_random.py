@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pgjax.search._controller import Controller, State, require
+from pgjax.search._host import TRIALS_AHEAD, HostController, rows_of_dna
 from pgjax.space import DNA, Space
 
 
@@ -39,3 +42,33 @@ class Random(Controller, type_name='pgjax.search.Random'):
         """Counts, and learns nothing."""
         del space, dna
         return state + jnp.int32(len(fitness))
+
+    def on_host(self, space: Space) -> HostController | None:
+        """Points drawn for many asks at once."""
+        return _RandomOnHost(space, self.batch_size) if self.batch_size <= TRIALS_AHEAD else None
+
+
+class _RandomOnHost(HostController):
+    """`Random` over one space."""
+
+    def __init__(self, space: Space, batch_size: int):
+        self._space = space
+        self._batch = batch_size
+
+    def draw(self, keys: jax.Array) -> list[DNA]:
+        """The points themselves."""
+        return rows_of_dna(jax.device_get(_draw(self._space, self._batch, keys)))
+
+    def ask(self, state: State, drawn: DNA) -> tuple[DNA, State]:
+        """B independent points."""
+        return drawn, state
+
+    def tell(self, state: State, dna: DNA, fitness: Any) -> State:
+        """Counts, and learns nothing."""
+        del dna
+        return state + np.int32(len(fitness))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _draw(space: Space, size: int, keys: jax.Array) -> DNA:
+    return jax.vmap(lambda key: space.random(key, (size,)))(keys)

@@ -108,7 +108,8 @@ class Study(StudyState):
         self.generation = 0
         self._first = 0  # the id of the first trial of the generation under way
         self._saved = _checkpoint.Saved()
-        self.state = controller.init(self.space, jax.random.fold_in(self._key, INIT), len(self.objectives))
+        state = controller.init(self.space, jax.random.fold_in(self._key, INIT), len(self.objectives))
+        self.state = self._placed(state)
         self._store = None
         if self.path is not None:
             self._open(self.path, batch, create, extend)

@@ -15,6 +15,7 @@ from pgjax.search import _branch, _checkpoint, _document
 from pgjax.search._controller import Controller
 from pgjax.search._evaluation import ASK, Batch
 from pgjax.search._history import History, rows_of
+from pgjax.search._host import DrawsAhead, HostController
 from pgjax.search._notes import Notes, NotesFile
 from pgjax.search._objective import Objective
 from pgjax.search._outcome import Outcome
@@ -47,6 +48,20 @@ class StudyState:
     @functools.cached_property
     def _key(self) -> jax.Array:
         return jax.random.key(self.seed, impl='threefry2x32')  # the one generator whose bits do not depend on batching
+
+    @functools.cached_property
+    def _host(self) -> HostController | None:
+        """The controller in NumPy, where it has such a form; then the state has arrays of NumPy."""
+        return self.controller.on_host(self.space) if self.controller.traceable else None
+
+    @functools.cached_property
+    def _draws(self) -> DrawsAhead:
+        assert self._host is not None
+        return DrawsAhead(self._host, jax.random.fold_in(self._key, ASK), self.controller.batch_size)
+
+    def _placed(self, state: Any) -> Any:
+        """A state where its controller works."""
+        return state if self._host is None else jax.device_get(state)
 
     @functools.cached_property
     def _document(self) -> dict[str, Any]:
@@ -91,7 +106,7 @@ class StudyState:
                 f'{self.path}: step {checkpoint.step} is from before the space was extended, and later ones are '
                 'damaged. Extend it again, with extend=True and the space as it was in study.json.'
             )
-        self.state = _checkpoint.restore_state(self.state, checkpoint.state, self.path)
+        self.state = self._placed(_checkpoint.restore_state(self.state, checkpoint.state, self.path))
         self.generation, self._first = about['generation'], about['first']
         self.history = History((checkpoint.rows,)) if len(trials) else History()
         self.notes = NotesFile(self._store.files).read(about['notes'])
@@ -130,6 +145,8 @@ class StudyState:
     @functools.cached_property
     def _proposed(self) -> tuple[DNA, Any]:
         """The points of the generation under way, on the host, and the controller's state that remembers them."""
+        if self._host is not None:
+            return self._host.ask(self.state, self._draws.of(self.generation))
         ask = _compiled_ask if self.controller.traceable else _ask
         dna, asked = ask(self.space, self.controller, self.state, self._key, self.generation)
         return jax.tree.map(np.asarray, dna), asked
@@ -138,17 +155,20 @@ class StudyState:
     def _rest(self) -> DNA:
         """The points of the generation under way whose outcome is not known; the ids go on from the history."""
         dna, _ = self._proposed
-        return dna[len(self.history) - self._first :]
+        known = len(self.history) - self._first
+        return dna[known:] if known else dna
 
     def _tell(self, told: Outcome) -> Self:
         """The study after the next `len(told)` trials; the controller learns when its generation is complete."""
         (dna, asked), begin = self._proposed, len(self.history) - self._first
         mine = slice(begin, begin + len(told))
         parents = getattr(asked, 'parents', None)
-        known = self._known(dna[mine], told, None if parents is None else np.asarray(parents)[mine])
+        points = dna if len(told) == len(dna) else dna[mine]
+        known = self._known(points, told, None if parents is None else np.asarray(parents)[mine])
         if mine.stop < len(dna):
             return self._advanced(**known)
-        return self._advanced(**known)._replayed(dna, known['history'].since(self._first)['fitness'])
+        fitness = told.fitness if not begin else known['history'].since(self._first)['fitness']
+        return self._advanced(**known)._replayed(dna, fitness)
 
     def _taught(self, dna: DNA, told: Outcome) -> Self:
         """The study a generation later, which has learned of other points than those that it would have asked for."""
@@ -174,8 +194,11 @@ class StudyState:
     def _replayed(self, dna: DNA, fitness: np.ndarray) -> Self:
         """The study whose controller has learned of the generation under way, which were these points."""
         _, asked = self._proposed
-        learn = _compiled_learn if self.controller.traceable else _learn
-        state = learn(self.space, self.controller, asked, dna, fitness)
+        if self._host is not None:
+            state = self._host.tell(asked, dna, fitness)
+        else:
+            learn = _compiled_learn if self.controller.traceable else _learn
+            state = learn(self.space, self.controller, asked, dna, fitness)
         return self._advanced(state=state, generation=self.generation + 1, _first=len(self.history))
 
     @property

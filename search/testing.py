@@ -62,6 +62,50 @@ def check_controller(controller: Controller, space: Space | None = None, *, num_
         assert _shapes(state) == shapes, 'tell changed the shape of the state'
 
 
+def check_on_host(controller: Controller, space: Space, fitness: np.ndarray, *, seed: int = 0) -> None:
+    """Asserts that a controller does in NumPy what it does compiled, bit for bit.
+
+    Args:
+      controller: which has a form in NumPy over this space.
+      space: where.
+      fitness: float32[G, B, M], what it is told in G generations.
+      seed: of the keys of its asks.
+
+    Raises:
+      AssertionError: a proposal or a state differs; the message says where.
+
+    >>> from pgjax import search
+    >>> search.testing.check_on_host(search.Random(batch_size=4), mixed_space(), np.zeros((3, 4, 1), np.float32))
+    """
+    host = controller.on_host(space)
+    assert host is not None, 'there is no form in NumPy'
+    keys = jax.random.split(jax.random.key(seed), len(fitness))
+    state = controller.init(space, keys[0], fitness.shape[-1])
+    there = jax.device_get(state)
+    for key, drawn, told in zip(keys, host.draw(keys), fitness, strict=True):
+        dna, asked = _ask(space, controller, state, key)
+        dna_there, asked_there = host.ask(there, drawn)
+        _check_same(dna, dna_there, 'ask')
+        _check_same(asked, asked_there, 'the state after ask')
+        state, there = _tell(space, controller, asked, dna, told), host.tell(asked_there, dna_there, told)
+        _check_same(state, there, 'the state after tell')
+
+
+_ask = jax.jit(lambda space, controller, state, key: controller.ask(space, state, key), static_argnums=0)
+_tell = jax.jit(
+    lambda space, controller, state, dna, fitness: controller.tell(space, state, dna, fitness), static_argnums=0
+)
+
+
+def _check_same(compiled: Any, on_host: Any, what: str) -> None:
+    assert _shapes(compiled) == _shapes(on_host), f'{what}: {_shapes(compiled)} compiled, {_shapes(on_host)} in NumPy'
+    for path, leaf in jax.tree_util.tree_leaves_with_path(on_host):
+        assert isinstance(leaf, (np.ndarray, np.generic)), f'{what}: {jax.tree_util.keystr(path)} is no array of NumPy'
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(compiled), jax.tree.leaves(on_host), strict=True):
+        same = np.asarray(a).tobytes() == np.asarray(b).tobytes()
+        assert same, f'{what}: {jax.tree_util.keystr(path)} is {a} compiled and {b} in NumPy'
+
+
 def _check_proposals(controller: Controller, space: Space, dna: DNA) -> None:
     assert dna.shape == (controller.batch_size,), f'ask gave points of shape {dna.shape}'
     assert dna.choices.dtype == jnp.int32 and dna.floats.dtype == jnp.float32, 'genes have the wrong dtype'

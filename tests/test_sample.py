@@ -17,6 +17,8 @@ from hypothesis import given, settings, strategies as st
 
 import pgjax as pg
 from pgjax import search
+from pgjax.search._outcome import Told
+from pgjax.search._pending import Pending
 
 TEMPLATE = pg.Dict(x=pg.floatv(0.0, 1.0), n=pg.oneof([1, 2, 3]))
 NUMBERS = itertools.count()  # of studies shared by name
@@ -392,6 +394,24 @@ def test_a_damaged_result_is_evaluated_again(tmp_path):
     samples = loop(path=path, num_trials=4)
     assert [feedback.id for _, feedback in samples if feedback(0.25) is None] == [0, 2, 3]
     assert samples.study.history.metrics['reward'].tolist() == [0.25, 0.5, 0.25, 0.25]
+
+
+def test_others_read_a_journal_that_is_being_written(tmp_path):
+    """It is written over zeros, some hundred trials at a time, and has none at its end when it is closed."""
+    ours, theirs = Pending(str(tmp_path)), Pending(str(tmp_path))
+    expected = {}
+    for trial in range(700):
+        expected[trial] = Told({'reward': float(trial)}, note={'metadata': {'text': 'x' * (trial % 90)}})
+        assert ours.claim(trial)
+        ours.publish(trial, expected[trial])
+        if trial % 100 == 0:
+            assert set(theirs.news()) == set(range(max(0, trial - 99), trial + 1))
+    assert theirs.news() == {trial: told for trial, told in expected.items() if trial > 600}
+    (journal,) = (tmp_path / 'pending').glob('journal-*')
+    del ours
+    gc.collect()
+    assert journal.read_bytes().count(b'\n') == 700 and b'\0' not in journal.read_bytes()
+    assert Pending(str(tmp_path)).news() == expected
 
 
 WORKER = """

@@ -20,6 +20,7 @@ from pgjax._errors import EncodeError, LimitError, StudyWriteError, shorten, sho
 TEMPORARY = '.tmp'  # the end of the name of what is not finished
 TRASH = '.trash-'  # the start of the name of what is being deleted
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SCALARS = (str, int, float, type(None))
 _OS_ERROR_CODE = re.compile(r"os_error_code='(\d+)'")
 _URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
 
@@ -204,11 +205,14 @@ def pack_json(value: Any, *, sort_keys: bool = True) -> bytes:
 def _check_keys(value: Any) -> None:
     """Raises TypeError for a key that is no string, which the json module would quietly turn into one."""
     if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise TypeError('a key is not a string')
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError('a key is not a string')
         value = value.values()
-    if not isinstance(value, str | int | float | None):
-        for item in value:
+    elif isinstance(value, _SCALARS):
+        return
+    for item in value:
+        if not isinstance(item, _SCALARS):
             _check_keys(item)
 
 

@@ -63,7 +63,9 @@ def is_plainly_valid(layout: Layout, table: _genes.Tables, dna: Any) -> bool:
         return False
     if choices.shape != table.arity.shape or floats.shape != (layout.num_floats,):
         return False
-    if not (choices.view(_UINT32) < table.limit).all() or (floats.size and not 0 <= floats.min() <= floats.max() <= 1):
+    if choices.size and not (choices.view(_UINT32) < table.limit).all():
+        return False
+    if floats.size and not 0 <= floats.min() <= floats.max() <= 1:
         return False
     for group in layout.groups:
         slots = choices[list(group.columns)].tolist()

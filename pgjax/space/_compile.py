@@ -6,12 +6,13 @@ own grammar) and names made here enter the source; every value of the user is bo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from pgjax.space import _decode
 from pgjax.space._plan import Choice, Computed, Constant, Inner, Many, Node, Number, Plain
-from pgjax.space._scales import float_value, int_value
+from pgjax.space._scales import SMALLEST, float_value, int_value
 from pgjax.symbolic import Dict, List, Object
 from pgjax.symbolic._bind import bind
 
@@ -47,6 +48,9 @@ class _Writer:
             '_Dict': Dict,
             '_empty': dict.__new__,
             '_fill': dict.update,
+            '_min': min,
+            '_max': max,
+            '_exp': math.exp,
         }
         self.functions: list[str] = []
         self.count = 0
@@ -97,11 +101,24 @@ class _Writer:
     def number(self, node: Number) -> str:
         gene = f'c[{node.column}]'
         if node.kind == 'float':
-            return f'{self.bound(lambda u: float_value(u, node), "k")}(f[{node.column}])'
+            return self.float(node)
         if isinstance(node.low, float):
             return f'{self.bound(lambda g: int_value(g, node), "k")}({gene})'
         value = f'{gene} * {int(node.step)} + {int(node.low)}'
         return f'float({value})' if node.as_float else f'({value})'
+
+    def float(self, node: Number) -> str:
+        """What `float_value` does, with its constants worked out where the scale has few."""
+        gene, low, high = f'f[{node.column}]', float(node.low), float(node.high)
+        if node.scale == 'linear':
+            inside = f'{low!r} + u * {high - low!r}'
+        elif node.scale == 'log':
+            inside = f'_exp(u * {math.log(high / low)!r} + {math.log(low)!r})'
+        else:
+            return f'{self.bound(lambda u: float_value(u, node), "k")}({gene})'
+        ends = f'{self.bound(node.low, "k")} if u < {SMALLEST!r} else {self.bound(node.high, "k")}'
+        within = f'_min(_max({inside}, {low!r}), {high!r})'
+        return f'({within} if {SMALLEST!r} <= (u := {gene}) < 1.0 else {ends})'
 
     def inner(self, node: Inner, lines: list[str]) -> str:
         template = node.template

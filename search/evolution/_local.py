@@ -12,11 +12,10 @@ import numpy as np
 
 from pgjax.search._controller import Controller, require, require_single_objective, sanitize
 from pgjax.search.evolution._genes import genes_of
-from pgjax.search.evolution._mutate import NUMBER_STEP
+from pgjax.search.evolution._mutate import NORMAL_STEP
 from pgjax.search.evolution._opening import fresh_points
 from pgjax.search.evolution._point import change_at
 from pgjax.search.evolution._population import NO_TRIAL
-from pgjax.search.evolution._values import gaussian
 from pgjax.space import DNA, Space
 
 
@@ -162,7 +161,7 @@ def _neighbour(space: Space, center: DNA, gene: jax.Array, u: jax.Array, fresh: 
     if not space.num_floats:
         return change_at(space, center, gene, u, fresh, None)
     position = center.floats[jnp.maximum(gene - c, 0)]
-    stepped = gaussian(position, u, NUMBER_STEP)  # as a value drawn anew, `change_at` takes it for what it is
+    stepped = NORMAL_STEP.of_float(position, u)  # as a value drawn anew, `change_at` takes it for what it is
     return change_at(space, center, gene, jnp.where(gene < c, u, stepped), fresh, None)
 
 

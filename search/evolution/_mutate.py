@@ -9,10 +9,11 @@ from pgjax.search.evolution._genes import Where, selected
 from pgjax.search.evolution._opening import fresh_points
 from pgjax.search.evolution._point import NOISE, change_each, change_one
 from pgjax.search.evolution._schedule import Number
-from pgjax.search.evolution._values import NumberStep, gaussian
+from pgjax.search.evolution._values import NormalStep, NumberStep
 from pgjax.space import DNA, Space
 
 NUMBER_STEP = 0.2  # standard deviation of a step of a float or int, as a part of its (scaled) range
+NORMAL_STEP = NormalStep(NUMBER_STEP)
 
 
 def mutated(
@@ -26,10 +27,9 @@ def mutated(
     step: NumberStep | None = None,
 ) -> DNA:
     """Children of B canonical points; the arguments are those of `change_one`, and the attributes of `Uniform`."""
-    noise_key, each_key, hit_key, fresh_key = jax.random.split(key, 4)
+    _, each_key, hit_key, _ = jax.random.split(key, 4)
     allowed = selected(space, where)
-    fresh = fresh_points(space, fresh_key, dna.shape) if fresh is None else fresh
-    noise = jax.random.uniform(noise_key, (NOISE, *dna.shape)).T
+    noise, fresh = draw_changes(space, key, dna.shape, fresh)
     one = jax.vmap(lambda d, n, f: change_one(space, d, n, f, allowed, step))(dna, noise, fresh)
     if rate is None:
         return one
@@ -39,6 +39,15 @@ def mutated(
         dna, hit, jax.random.uniform(each_key, width), fresh
     )
     return jax.tree.map(lambda a, b: jnp.where(any_hit[:, None], a, b), each, one)
+
+
+def draw_changes(
+    space: Space, key: jax.Array, shape: tuple[int, ...], fresh: DNA | None = None
+) -> tuple[jax.Array, DNA | None]:
+    """The random numbers of `mutated`, for as many points: `noise` and `fresh` of `change_one`."""
+    noise_key, _, _, fresh_key = jax.random.split(key, 4)
+    fresh = fresh_points(space, fresh_key, shape) if fresh is None else fresh
+    return jax.random.uniform(noise_key, (NOISE, *shape)).T, fresh
 
 
 def mutate(space: Space, key: jax.Array, dna: DNA, fresh: DNA | None = None) -> DNA:
@@ -53,4 +62,4 @@ def mutate(space: Space, key: jax.Array, dna: DNA, fresh: DNA | None = None) -> 
     Returns:
       B canonical points that differ from `dna` wherever the space has another point.
     """
-    return mutated(space, key, dna, fresh=fresh, step=lambda position, u: gaussian(position, u, NUMBER_STEP))
+    return mutated(space, key, dna, fresh=fresh, step=NORMAL_STEP)

@@ -6,13 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pgjax.search.evolution._genes import genes_of
 from pgjax.space import DNA, Space
 
 
 def open_genes(space: Space, child: DNA, in_use: Any, fresh: DNA | None) -> DNA:
-    """Canonical points in which the genes that have come into use are taken from `fresh`.
+    """Canonical points in which the genes that have come into use are taken from `fresh`; on the host, or traced.
 
     Args:
       space: static.
@@ -21,12 +22,13 @@ def open_genes(space: Space, child: DNA, in_use: Any, fresh: DNA | None) -> DNA:
       fresh: random points, every gene of them drawn; none is needed where all genes are always in use.
     """
     c = space.num_choices
+    xp = np if isinstance(child.choices, np.ndarray) else jnp
     for _ in range(genes_of(space).depth):  # a decision below one that has just been opened is open now too
         assert fresh is not None
         opened = space.active(child) & ~in_use
         child = DNA(
-            jnp.where(opened[..., :c], fresh.choices, child.choices),
-            jnp.where(opened[..., c:], fresh.floats, child.floats),
+            xp.where(opened[..., :c], fresh.choices, child.choices),
+            xp.where(opened[..., c:], fresh.floats, child.floats),
         )
     return space.canonical(child)
 

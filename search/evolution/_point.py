@@ -14,7 +14,7 @@ import numpy as np
 
 from pgjax.search.evolution._genes import Family, Genes, genes_of
 from pgjax.search.evolution._opening import open_genes
-from pgjax.search.evolution._values import NumberStep, other_candidate, step_of_int
+from pgjax.search.evolution._values import NumberStep, other_candidate, part_of
 from pgjax.space import DNA, Space
 
 NOISE = 2  # uniform numbers that one change takes: which decision, and its value
@@ -43,7 +43,11 @@ def change_one(
     candidates = allowed & genes_of(space).has_other
     if not candidates.any():
         return dna
-    return change_at(space, dna, _pick(space, dna, noise[0], candidates), noise[1], fresh, step)
+    if genes_of(space).depth:
+        gene = pick_in_use(space.active(dna) & candidates, noise[0])
+    else:
+        gene = pick(np.flatnonzero(candidates), noise[0])
+    return change_at(space, dna, gene, noise[1], fresh, step)
 
 
 def change_at(space: Space, dna: DNA, gene: jax.Array, u: jax.Array, fresh: DNA | None, step: NumberStep | None) -> DNA:
@@ -99,7 +103,7 @@ def change_each(
         slot_hit = hit[family.columns]  # [G, k]
         slot = jnp.argmax(slot_hit * (1.0 + noise[family.columns]), axis=-1)  # of several, any
         value = 1.0 - jnp.take_along_axis(noise[family.columns], slot[:, None], -1)[:, 0]
-        moved = jax.vmap(lambda *row, family=family: _move(family, *row))(dna.choices[family.columns], slot, value)
+        moved = jax.vmap(lambda *row, family=family: move(family, *row))(dna.choices[family.columns], slot, value)
         kept = jnp.where(slot_hit.any(-1, keepdims=True), moved, dna.choices[family.columns])
         choices = choices.at[family.columns].set(kept)
     return open_genes(space, DNA(choices, floats), in_use, fresh), hit.any()
@@ -109,51 +113,52 @@ def _in_use(space: Space, dna: DNA) -> Any:
     return space.active(dna) if genes_of(space).depth else True
 
 
-def _pick(space: Space, dna: DNA, u: jax.Array, candidates: np.ndarray) -> jax.Array:
-    """int32[], one of the genes among the candidates that are in use, all equally likely; -1 if none is."""
-    if not genes_of(space).depth:
-        genes = np.flatnonzero(candidates)
-        return jnp.asarray(genes)[jnp.minimum((u * len(genes)).astype(jnp.int32), len(genes) - 1)]
-    mask = space.active(dna) & candidates
-    number = jnp.sum(mask)
-    return jnp.where(number > 0, _nth_true(mask, jnp.minimum((u * number).astype(jnp.int32), number - 1)), -1)
+def pick(genes: np.ndarray, u: Any, xp: Any = jnp) -> Any:
+    """int32[...], one of some genes for each uniform number, all equally likely."""
+    return xp.asarray(genes)[part_of(u, len(genes), xp)]
 
 
-def _nth_true(mask: jax.Array, n: jax.Array) -> jax.Array:
+def pick_in_use(mask: Any, u: Any, xp: Any = jnp) -> Any:
+    """int32[], one of the genes for which bool[C + F] is true, all equally likely; -1 if there is none."""
+    number = xp.sum(mask)
+    return xp.where(number > 0, _nth_true(mask, part_of(u, number, xp), xp), -1)
+
+
+def _nth_true(mask: Any, n: Any, xp: Any) -> Any:
     """int32[], the position of the true value before which there are n."""
-    return jnp.argmax(jnp.cumsum(mask) > n)
+    return xp.argmax(xp.cumsum(mask) > n)
 
 
 def _new_choice(gene: Any, u: Any, arity: Any, ordinal: Any, step: NumberStep | None, about: Genes) -> Any:
     other = other_candidate(gene, u, arity)
     if step is None or not about.ordinal.any():
         return other
-    return jnp.where(ordinal, step_of_int(gene, u, arity, step), other)
+    return jnp.where(ordinal, step.of_int(gene, u, arity), other)
 
 
 def _new_float(position: Any, u: Any, step: NumberStep | None) -> Any:
-    return u if step is None else step(position, u)
+    return u if step is None else step.of_float(position, u)
 
 
 def _changed_slot(family: Family, old: jax.Array, new: jax.Array, gene: jax.Array, u: jax.Array) -> jax.Array:
     """int32[C], the choices `new`, with the group that `gene` is a slot of changed as its rules allow."""
     hit = jnp.asarray(family.member)[gene] & (gene >= 0)
     columns = jnp.asarray(family.columns)[jnp.asarray(family.group)[gene]]
-    moved = _move(family, old[columns], jnp.asarray(family.slot)[gene], u)
+    moved = move(family, old[columns], jnp.asarray(family.slot)[gene], u)
     return jnp.where(hit, new.at[columns].set(moved, unique_indices=True), new)
 
 
-def _move(family: Family, slots: jax.Array, slot: jax.Array, u: jax.Array) -> jax.Array:
+def move(family: Family, slots: Any, slot: Any, u: Any, xp: Any = jnp) -> Any:
     """int32[k], the slots of one group after one legal change that begins at `slot`."""
     k = slots.shape[0]
+    here = np.arange(k) == slot
     if not family.distinct:
-        moved = jnp.where(np.arange(k) == slot, other_candidate(slots[slot], u, family.arity), slots)
+        moved = xp.where(here, other_candidate(slots[slot], u, family.arity, xp), slots)
     elif family.arity > k:
         free = ~(slots[:, None] == np.arange(family.arity)).any(0)
-        number = family.arity - k
-        candidate = _nth_true(free, jnp.minimum((u * number).astype(jnp.int32), number - 1))
-        moved = jnp.where(np.arange(k) == slot, candidate.astype(slots.dtype), slots)
+        candidate = _nth_true(free, part_of(u, family.arity - k, xp), xp)
+        moved = xp.where(here, candidate.astype(slots.dtype), slots)
     else:
-        partner = other_candidate(slot, u, k)
-        moved = slots.at[slot].set(slots[partner]).at[partner].set(slots[slot])
-    return jnp.sort(moved) if family.sorted else moved
+        partner = other_candidate(slot, u, k, xp)
+        moved = xp.where(here, slots[partner], xp.where(np.arange(k) == partner, slots[slot], slots))
+    return xp.sort(moved) if family.sorted else moved

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._host import HostController
 from pgjax.search.evolution._mutate import mutate
+from pgjax.search.evolution._regularized_host import RegularizedOnHost
 from pgjax.search.evolution._seeding import seeds_first
 from pgjax.search.evolution.selectors import winners
 from pgjax.space import DNA, Space
@@ -111,6 +113,10 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
             new = _overwritten((state.dna, state.fitness, state.trial), new, oldest)
         points, fitness, trial = new
         return dataclasses.replace(state, dna=points, fitness=fitness, trial=trial, told=state.told + number)
+
+    def on_host(self, space: Space) -> HostController | None:
+        """Children made one by one; None for large batches, populations and ints."""
+        return RegularizedOnHost(self, space) if RegularizedOnHost.is_exact(self, space) else None
 
 
 def _overwritten(old: Any, new: Any, start: jax.Array) -> Any:

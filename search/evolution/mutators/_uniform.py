@@ -8,7 +8,7 @@ from pgjax.search.evolution._genes import Where
 from pgjax.search.evolution._mutate import NUMBER_STEP, mutated
 from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._schedule import Number, value_at
-from pgjax.search.evolution._values import NumberStep, gaussian, polynomial
+from pgjax.search.evolution._values import NormalStep, NumberStep, PolynomialStep
 from pgjax.search.evolution.mutators._mutator import Mutator
 from pgjax.space import DNA
 
@@ -51,8 +51,7 @@ class Gaussian(Uniform, type_name='pgjax.search.evolution.mutators.Gaussian'):
 
     def step(self, context: Context) -> NumberStep | None:
         """A normal step."""
-        std = value_at(self.std, context.step)
-        return lambda position, u: gaussian(position, u, std)
+        return NormalStep(value_at(self.std, context.step))
 
 
 class Polynomial(Uniform, type_name='pgjax.search.evolution.mutators.Polynomial'):
@@ -66,5 +65,4 @@ class Polynomial(Uniform, type_name='pgjax.search.evolution.mutators.Polynomial'
 
     def step(self, context: Context) -> NumberStep | None:
         """A polynomial step."""
-        eta = value_at(self.eta, context.step)
-        return lambda position, u: polynomial(position, u, eta)
+        return PolynomialStep(value_at(self.eta, context.step))

@@ -1,11 +1,21 @@
 """Selectors: which individuals of a population go on."""
 
 from pgjax.search.evolution.selectors._count import Count
-from pgjax.search.evolution.selectors._drawn import Proportional, Random, Sample, Tournament, draw_below, winners
+from pgjax.search.evolution.selectors._drawn import (
+    MOST_BY_PRODUCT,
+    Proportional,
+    Random,
+    Sample,
+    Tournament,
+    below,
+    draw_below,
+    winners,
+)
 from pgjax.search.evolution.selectors._ranked import Bottom, Filter, First, Last, Top
 from pgjax.search.evolution.selectors._selector import Selector
 
 __all__ = [
+    'MOST_BY_PRODUCT',
     'Bottom',
     'Count',
     'Filter',
@@ -17,6 +27,7 @@ __all__ = [
     'Selector',
     'Top',
     'Tournament',
+    'below',
     'draw_below',
     'winners',
 ]

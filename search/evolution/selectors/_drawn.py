@@ -6,13 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._population import Population, ranked
 from pgjax.search.evolution.selectors._count import size_and_count
 from pgjax.search.evolution.selectors._selector import OfIndividual, Selector, values_of
 
-_MOST_BY_PRODUCT = 2**16  # larger bounds need more than 32 random bits to be uniform
+MOST_BY_PRODUCT = 2**16  # larger bounds need more than 32 random bits to be uniform
 _UNROLLED = 16
 
 
@@ -123,10 +124,14 @@ def draw_below(key: jax.Array, shape: tuple[int, ...], bound: Any, most: int) ->
     Up to 65,536 it is the high word of 32 random bits times the bound, which costs half of `jax.random.randint`;
     no probability is off by more than bound / 2**32 of itself.
     """
-    if most > _MOST_BY_PRODUCT:
+    if most > MOST_BY_PRODUCT:
         return jax.random.randint(key, shape, 0, jnp.maximum(bound, 1))
-    bits, bound = jax.random.bits(key, shape), jnp.asarray(bound).astype(jnp.uint32)
-    return (((bits >> 16) * bound + (((bits & 0xFFFF) * bound) >> 16)) >> 16).astype(jnp.int32)
+    return below(jax.random.bits(key, shape), jnp.asarray(bound).astype(jnp.uint32))
+
+
+def below(bits: Any, bound: Any) -> Any:
+    """int32, uint32 random bits scaled to [0, bound), uint32 and at most 2**16; of NumPy or JAX."""
+    return (((bits >> 16) * bound + (((bits & 0xFFFF) * bound) >> 16)) >> 16).astype(np.int32)
 
 
 def weights_of(population: Population, of: OfIndividual | None) -> jax.Array:

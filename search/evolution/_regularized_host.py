@@ -1,0 +1,137 @@
+"""Regularized evolution in NumPy, bit for bit as compiled: for one trial at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from pgjax.search._host import HostController, replaced, sanitized_on_host
+from pgjax.search.evolution._point_host import Changes, PointMutation
+from pgjax.search.evolution.selectors import MOST_BY_PRODUCT, below
+from pgjax.space import DNA, Space
+
+if TYPE_CHECKING:
+    from pgjax.search.evolution._regularized import RegularizedEvolution, RegularizedState
+
+_MOST_CHILDREN = 16  # of one ask; more are made quicker by a compiled program
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Block:
+    """The random numbers of G asks.
+
+    Attributes:
+      space: of the points.
+      keys: of the asks, [G].
+      bits: uint32[G, S, B], for the rivals in tournaments.
+      rivals: int32[G, S, B], those among P individuals.
+      changes: of G times B children.
+    """
+
+    space: Space
+    keys: jax.Array
+    bits: np.ndarray
+    rivals: np.ndarray
+    changes: Changes
+
+    @functools.cached_property
+    def seeds(self) -> DNA:
+        """G times B random points; drawn when they are first needed, which is in the beginning of a search alone."""
+        return jax.device_get(_draw_seeds(self.space, self.bits.shape[-1], self.keys))
+
+
+_Drawn = tuple[_Block, int]  # the random numbers of one ask: which of the G
+
+
+class RegularizedOnHost(HostController):
+    """`RegularizedEvolution` over one space."""
+
+    def __init__(self, controller: RegularizedEvolution, space: Space):
+        self._space = space
+        self._population = controller.population_size
+        self._batch = controller.batch_size
+        self._rivals = controller.tournament_size
+        self._mutation = PointMutation(space)
+        self._no_parents = np.full((self._batch, 1), -1, np.int32)
+
+    @staticmethod
+    def is_exact(controller: RegularizedEvolution, space: Space) -> bool:
+        """Whether it gives the bits of the compiled program, and is worth it."""
+        of_controller = controller.batch_size <= _MOST_CHILDREN and controller.population_size <= MOST_BY_PRODUCT
+        return of_controller and PointMutation.is_exact(space)
+
+    def draw(self, keys: jax.Array) -> list[_Drawn]:
+        """The random numbers of G asks."""
+        bits, changes = jax.device_get(_draw(self._space, self._batch, self._rivals, keys))
+        rivals = below(bits, np.uint32(self._population))
+        block = _Block(self._space, keys, bits, rivals, self._mutation.changes(changes))
+        return [(block, index) for index in range(len(bits))]
+
+    def ask(self, state: RegularizedState, drawn: _Drawn) -> tuple[DNA, RegularizedState]:
+        """Random points until P were asked for, then children; random also while nothing has been told."""
+        block, index = drawn
+        asked, told, size = int(state.asked), int(state.told), self._batch
+        seeds = size if told == 0 else min(max(self._population - asked, 0), size)
+        if seeds == size:
+            dna, parents = block.seeds[index], self._no_parents
+        else:
+            full = told >= self._population
+            rivals = block.rivals[index] if full else below(block.bits[index], np.uint32(told))
+            first = state.fitness.take(rivals).argmax(0)  # `take` needs a third of the time of an index
+            slots = [rivals.item(winner, row) for row, winner in enumerate(first.tolist())]
+            best = DNA(_rows(state.dna.choices, slots), _rows(state.dna.floats, slots))
+            dna = self._mutation.children(best, block.changes, index)
+            parents = _rows(state.trial, slots).reshape(size, 1)
+            if seeds:
+                dna.choices[:seeds] = block.seeds.choices[index, :seeds]
+                dna.floats[:seeds] = block.seeds.floats[index, :seeds]
+                parents[:seeds] = -1
+        return dna, replaced(state, asked=np.int32(asked + size), parents=parents)
+
+    def tell(self, state: RegularizedState, dna: DNA, fitness: Any) -> RegularizedState:
+        """Each point takes the oldest slot."""
+        number, told = len(fitness), int(state.told)
+        choices, floats, values = dna.choices, dna.floats, sanitized_on_host(fitness)[:, 0]
+        trial = np.arange(told, told + number, dtype=np.int32)
+        if number < self._population:
+            start = int(state.trial.argmin())  # a slot never filled has -1
+            beyond = start + number > self._population
+            places = np.arange(start, start + number) % self._population if beyond else slice(start, start + number)
+            choices = _overwritten(state.dna.choices, places, choices)
+            floats = _overwritten(state.dna.floats, places, floats)
+            values, trial = _overwritten(state.fitness, places, values), _overwritten(state.trial, places, trial)
+        else:  # the first would be overwritten at once
+            last = slice(number - self._population, None)
+            choices, floats, values, trial = choices[last], floats[last], values[last], trial[last]
+        return replaced(state, dna=DNA(choices, floats), fitness=values, trial=trial, told=np.int32(told + number))
+
+
+def _rows(array: Any, rows: list[int]) -> np.ndarray:
+    """Some rows; a view where it is one."""
+    return array[rows[0] : rows[0] + 1] if len(rows) == 1 else array.take(rows, 0)
+
+
+def _overwritten(old: Any, places: Any, new: Any) -> np.ndarray:
+    if not old.size:
+        return old
+    made = old.copy()
+    made[places] = new
+    return made
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _draw(space: Space, size: int, rivals: int, keys: jax.Array) -> tuple[jax.Array, Any]:
+    def one(key: jax.Array) -> tuple[jax.Array, Any]:
+        _, select_key, mutate_key = jax.random.split(key, 3)  # as `RegularizedEvolution.ask` does
+        return jax.random.bits(select_key, (rivals, size)), PointMutation.draw(space, mutate_key, size)
+
+    return jax.vmap(one)(keys)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _draw_seeds(space: Space, size: int, keys: jax.Array) -> DNA:
+    return jax.vmap(lambda key: space.random(jax.random.split(key, 3)[0], (size,)))(keys)
