@@ -31,9 +31,9 @@ MARKS = (50, 100, 200, 500)
 CONTROLLERS = {
     'random': search.Random(batch_size=50),
     'regularized': search.RegularizedEvolution(batch_size=1),
-    'regularized-20-5': search.RegularizedEvolution(batch_size=1, population_size=20, tournament_size=5),
-    'regularized-20-10': search.RegularizedEvolution(batch_size=1, population_size=20, tournament_size=10),
+    'without memory': search.RegularizedEvolution(batch_size=1, memory=0),
     'genetic': search.Genetic(batch_size=1),
+    'genetic, Dedup': search.Dedup(search.Genetic(batch_size=1)),
     'hill-climb': search.HillClimb(),
     'local': search.LocalSearch(),
     'reinforce': search.REINFORCE(),

@@ -42,8 +42,8 @@ SPACE = pg.search_space(Cell(edges=[any_operation() for _ in range(6)]))
 CONTROLLERS = {
     'random search': search.Random(batch_size=1),
     'local search': search.LocalSearch(batch_size=1),
-    'regularized evolution': search.RegularizedEvolution(batch_size=1, population_size=20),
-    'the same, no cell twice': search.Dedup(search.RegularizedEvolution(batch_size=1, population_size=20)),
+    'regularized evolution': search.RegularizedEvolution(batch_size=1),
+    'the same, without memory': search.RegularizedEvolution(batch_size=1, memory=0),
 }
 
 

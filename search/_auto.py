@@ -1,27 +1,49 @@
-"""A controller that chooses one by the space and the budget."""
+"""A controller that chooses one by the space, the objectives and the budget."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
 
 from pgjax.search._controller import Controller, State, require
+from pgjax.search._wrappers import Dedup
 from pgjax.search.bayes import TPE, Bayesian
-from pgjax.search.evolution import RegularizedEvolution
+from pgjax.search.evolution import SEMO, RegularizedEvolution
 from pgjax.space import DNA, Space
 
 _MOST_MODELLED = 100  # decisions, each with a weight that the process must learn
 _MOST_ASKED = 1000  # evaluations, of which each may take as long as a model does to choose it
 
 
-class Auto(Controller, type_name='pgjax.search.Auto'):
-    """A controller for one objective, chosen by the space and the budget.
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class AutoState:
+    """The state of the controller that was chosen.
 
-    Up to a thousand evaluations of up to a hundred decisions are `Bayesian`: on NAS-Bench-201 (cifar10) and HPOBench
-    (australian) it is nearer to the optimum after 200 evaluations than `RegularizedEvolution` after 500. More decisions
-    are `TPE`, and more evaluations `RegularizedEvolution`: these two limits are of cost, not of measured quality. Small
-    batches learn more from each evaluation.
+    Attributes:
+      inner: of the controller.
+      num_objectives: M, static.
+    """
+
+    inner: Any
+    num_objectives: int = dataclasses.field(metadata={'static': True})
+
+    @property
+    def parents(self) -> jax.Array:
+        """int32[B, K], of the last batch, where the controller tells."""
+        return self.inner.parents
+
+
+class Auto(Controller, type_name='pgjax.search.Auto'):
+    """A controller chosen by the space, the number of objectives and the budget.
+
+    With several objectives it is `SEMO`, no point twice. With one, up to a thousand evaluations of up to a hundred
+    decisions are `Bayesian`: on NAS-Bench-201 (cifar10) and HPOBench (australian) it is nearer to the optimum after 200
+    evaluations than `RegularizedEvolution` after 500. More decisions are `TPE`, and more evaluations
+    `RegularizedEvolution`: these two limits are of cost, not of measured quality. Small batches learn more from each
+    evaluation.
 
     Attributes:
       batch_size: B, points per `ask`.
@@ -29,31 +51,38 @@ class Auto(Controller, type_name='pgjax.search.Auto'):
 
     >>> import pgjax as pg
     >>> from pgjax import search
-    >>> search.Auto(budget=10_000).choose(pg.search_space([pg.oneof('ab')]))
-    RegularizedEvolution(batch_size=1, population_size=100, tournament_size=10)
+    >>> space = pg.search_space([pg.oneof('ab')])
+    >>> search.Auto(budget=10_000).choose(space)
+    RegularizedEvolution(batch_size=1, population_size=20, tournament_size=10, memory=4096)
+    >>> search.Auto().choose(space, num_objectives=2).controller
+    SEMO(batch_size=1, archive_size=256, initial_size=16)
     """
 
     batch_size: int = 1
     budget: int = 500
 
-    def choose(self, space: Space) -> Controller:
-        """The controller that is used for a space."""
+    def choose(self, space: Space, num_objectives: int = 1) -> Controller:
+        """The controller that is used for a space and a number of objectives."""
+        if num_objectives > 1:
+            return Dedup(SEMO(batch_size=self.batch_size))
         if self.budget > _MOST_ASKED:
             return RegularizedEvolution(batch_size=self.batch_size)
         model = Bayesian if len(space.decisions) <= _MOST_MODELLED else TPE
         capacity = max(model().capacity, self.batch_size)
         return model(batch_size=self.batch_size, capacity=capacity)
 
-    def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> State:
+    def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> AutoState:
         """The state of the chosen controller."""
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.budget >= 1, self, 'budget', 'at least 1')
-        return self.choose(space).init(space, key, num_objectives)
+        return AutoState(self.choose(space, num_objectives).init(space, key, num_objectives), num_objectives)
 
-    def ask(self, space: Space, state: State, key: jax.Array) -> tuple[DNA, State]:
+    def ask(self, space: Space, state: AutoState, key: jax.Array) -> tuple[DNA, AutoState]:
         """As the chosen controller."""
-        return self.choose(space).ask(space, state, key)
+        dna, inner = self.choose(space, state.num_objectives).ask(space, state.inner, key)
+        return dna, dataclasses.replace(state, inner=inner)
 
-    def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:
+    def tell(self, space: Space, state: AutoState, dna: DNA, fitness: Any) -> State:
         """As the chosen controller."""
-        return self.choose(space).tell(space, state, dna, fitness)
+        inner = self.choose(space, state.num_objectives).tell(space, state.inner, dna, fitness)
+        return dataclasses.replace(state, inner=inner)

@@ -36,6 +36,11 @@ def test_contract(name):
 
 
 @pytest.mark.slow
+def test_contract_with_two_objectives():
+    search.testing.check_controller(CONTROLLERS['auto'], num_objectives=2)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['bayesian', 'tpe'])
 def test_one_point_only(name):
     search.testing.check_controller(CONTROLLERS[name], pg.search_space({'only': pg.oneof(['a'])}))
@@ -280,9 +285,24 @@ def test_settings_out_of_range(controller, words):
         controller.init(SPACE, jax.random.key(0))
 
 
-def test_auto_chooses_by_space_and_budget():
+def test_auto_chooses_by_space_objectives_and_budget():
     small = pg.search_space([pg.oneof('ab')])
     large = pg.search_space([pg.oneof('ab') for _ in range(200)])
     assert type(search.Auto().choose(small)) is Bayesian
     assert type(search.Auto().choose(large)) is TPE
     assert type(search.Auto(budget=10**6).choose(small)) is search.RegularizedEvolution
+    assert type(search.Auto().choose(small, num_objectives=3).controller) is search.SEMO
+
+
+def test_auto_finds_a_whole_front():
+    space = pg.search_space([pg.oneof([float(v) for v in range(5)]) for _ in range(3)])
+    values = jnp.arange(5.0)
+
+    def evaluate(exp, key):
+        return {'up': sum(values[e.astype(int)] for e in exp), 'down': -sum(values[e.astype(int)] for e in exp)}
+
+    loop = search.compile(space, evaluate, search.Auto(batch_size=5), objectives=['up', 'down'])
+    result = jax.jit(loop, static_argnums=1)(jax.random.key(0), 16)
+    # All 125 points are on the front, which has 13 images.
+    assert len(np.unique(np.asarray(result.dna.choices).reshape(-1, 3), axis=0)) == 80
+    assert len(np.unique(np.asarray(result.fitness).reshape(-1, 2), axis=0)) == 13

@@ -29,6 +29,7 @@ CONTROLLERS = {
     'regularized': search.RegularizedEvolution(population_size=8, tournament_size=3, batch_size=6),
     'regularized, one by one': search.RegularizedEvolution(population_size=4, tournament_size=2, batch_size=1),
     'regularized, large batch': search.RegularizedEvolution(population_size=4, tournament_size=4, batch_size=9),
+    'regularized, forgetful': search.RegularizedEvolution(population_size=8, tournament_size=3, batch_size=6, memory=0),
 }
 
 
@@ -59,6 +60,7 @@ def test_is_a_symbolic_value(name):
         ({'population_size': 4, 'tournament_size': 5}, 'tournament_size = 5 .*between 1 and population_size 4'),
         ({'tournament_size': 0}, 'tournament_size = 0'),
         ({'batch_size': 0}, 'batch_size = 0'),
+        ({'memory': -1}, 'memory = -1'),
     ],
 )
 def test_settings_out_of_range(settings, words):
@@ -71,9 +73,24 @@ def test_regularized_evolution_refuses_two_objectives():
         search.RegularizedEvolution().init(search.testing.mixed_space(), jax.random.key(0), 2)
 
 
+@pytest.mark.parametrize('memory', [0, 4096])
+def test_regularized_evolution_proposes_no_point_twice_unless_it_may(memory):
+    space = pg.search_space([pg.oneof(range(3)) for _ in range(6)])
+    controller = search.RegularizedEvolution(batch_size=5, memory=memory)
+    ask, tell = compiled(controller, space)
+    state = controller.init(space, jax.random.key(0))
+    seen = []
+    for key in jax.random.split(jax.random.key(1), 60):
+        dna, state = ask(state, key)
+        seen += map(tuple, np.asarray(dna.choices).tolist())
+        state = tell(state, dna, dna.choices.sum(-1, keepdims=True))
+    assert len(seen) == 300
+    assert (len(set(seen)) == 300) == bool(memory)
+
+
 def test_regularized_evolution_keeps_the_youngest():
     space = pg.search_space({'x': pg.intv(0, 1000)})
-    controller = search.RegularizedEvolution(population_size=5, tournament_size=2, batch_size=3)
+    controller = search.RegularizedEvolution(population_size=5, tournament_size=2, batch_size=3, memory=0)
     ask, tell = compiled(controller, space)
     state = controller.init(space, jax.random.key(0))
     told = []
@@ -88,7 +105,7 @@ def test_regularized_evolution_keeps_the_youngest():
 def test_regularized_evolution_breeds_from_tournament_winners():
     """With tournaments as large as possible nearly every parent is the best; failed ones never are."""
     space = pg.search_space({'x': pg.intv(0, 10**6)})
-    controller = search.RegularizedEvolution(population_size=8, tournament_size=8, batch_size=64)
+    controller = search.RegularizedEvolution(population_size=8, tournament_size=8, batch_size=64, memory=0)
     ask, tell = compiled(controller, space)
     state = controller.init(space, jax.random.key(0))
     dna, state = ask(state, jax.random.key(1))
@@ -104,7 +121,7 @@ def test_regularized_evolution_breeds_from_tournament_winners():
 
 def test_equals_are_parents_alike():
     space = pg.search_space({'x': pg.intv(0, 10**6)})
-    controller = search.RegularizedEvolution(population_size=4, tournament_size=4, batch_size=4096)
+    controller = search.RegularizedEvolution(population_size=4, tournament_size=4, batch_size=4096, memory=0)
     ask, tell = compiled(controller, space)
     state = controller.init(space, jax.random.key(0))
     dna, state = ask(state, jax.random.key(1))
@@ -116,7 +133,7 @@ def test_equals_are_parents_alike():
 
 def test_asking_before_telling_gives_random_points():
     space = search.testing.mixed_space()
-    controller = search.RegularizedEvolution(population_size=2, tournament_size=2, batch_size=4)
+    controller = search.RegularizedEvolution(population_size=2, tournament_size=2, batch_size=4, memory=0)
     ask, _ = compiled(controller, space)
     state = controller.init(space, jax.random.key(0))
     for key in jax.random.split(jax.random.key(1), 3):

@@ -109,10 +109,10 @@ def test_extending_teaches_the_controller_the_same_as_if_it_had_asked(tmp_path):
     path = tmp_path / 's'
     before = ahead(make(path), 16)
     after = make(path, space=LARGER, extend=True)
-    np.testing.assert_array_equal(after.state.fitness, before.state.fitness)
-    np.testing.assert_array_equal(after.state.trial, before.state.trial)
-    told = [after.space.decode(after.state.dna[i]) for i in range(8)]
-    assert told == [before.space.decode(before.state.dna[i]) for i in range(8)]
+    np.testing.assert_array_equal(after.state.inner.fitness, before.state.inner.fitness)
+    np.testing.assert_array_equal(after.state.inner.trial, before.state.inner.trial)
+    told = [after.space.decode(after.state.inner.dna[i]) for i in range(8)]
+    assert told == [before.space.decode(before.state.inner.dna[i]) for i in range(8)]
 
 
 def test_a_space_without_some_trials_does_not_extend(tmp_path):

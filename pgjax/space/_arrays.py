@@ -66,7 +66,7 @@ class ArrayMethods:
 
     def fingerprint(self, dna: DNA) -> jax.Array:
         """uint32[..., 2]: a hash of the canonical point; jittable."""
-        return _fingerprint(self, dna)
+        return _genes.fingerprint(self._layout, self._tables, dna) if _on_host(dna) else _fingerprint(self, dna)
 
     def random(self, key: jax.Array, shape: tuple[int, ...] | int = (), *, canonical: bool = True) -> DNA:
         """Random points, in canonical form unless told otherwise; jittable for a static `shape`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -166,22 +167,31 @@ def structure_key(columns: tuple[np.ndarray, np.ndarray], point: DNA) -> Any:
     return jnp.concatenate([choices, jax.lax.bitcast_convert_type(floats, jnp.int32)], -1)
 
 
-def fingerprint(layout: Layout, table: Tables, dna: DNA) -> jax.Array:
+def fingerprint(layout: Layout, table: Tables, dna: DNA) -> Any:
     """uint32[..., 2]: a hash of the canonical point, equal for equal points."""
-    point = canonical(layout, table, dna)
-    bits = jax.lax.bitcast_convert_type(jnp.asarray(point.floats, jnp.float32), jnp.uint32)
-    words = jnp.concatenate([jnp.asarray(point.choices).astype(jnp.uint32), bits], axis=-1)
-    position = jnp.arange(words.shape[-1], dtype=jnp.uint32)
-    halves = []
-    for seed in (0x9E3779B9, 0x85EBCA6B):
-        mixed = _mix(words ^ _mix(position * jnp.uint32(2) + jnp.uint32(1) ^ jnp.uint32(seed)))
-        total = jnp.sum(_mix(mixed + jnp.uint32(seed)), axis=-1, dtype=jnp.uint32)
-        halves.append(_mix(total ^ jnp.uint32(words.shape[-1])))
-    return jnp.stack(halves, axis=-1)
+    xp, point = _module(dna), canonical(layout, table, dna)
+    words = xp.concatenate([xp.asarray(point.choices, xp.uint32), _bits(xp, point.floats)], axis=-1)
+    seeds, salt = _salt(words.shape[-1])
+    mixed = _mix(words[..., None, :] ^ salt)
+    total = xp.sum(_mix(mixed + seeds[:, None]), axis=-1, dtype=xp.uint32)
+    return _mix(total ^ xp.uint32(words.shape[-1]))
 
 
-def _mix(x: jax.Array) -> jax.Array:
+def _bits(xp: Any, floats: Any) -> Any:
+    """uint32[..., F] of float32[..., F]."""
+    floats = xp.asarray(floats, xp.float32)
+    return floats.view(np.uint32) if xp is np else jax.lax.bitcast_convert_type(floats, jnp.uint32)
+
+
+@functools.lru_cache(maxsize=256)
+def _salt(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint32[2], a seed for each half of a fingerprint, and uint32[2, length], what tells words apart by position."""
+    seeds = np.array([0x9E3779B9, 0x85EBCA6B], np.uint32)
+    return seeds, _mix((np.arange(length, dtype=np.uint32) * np.uint32(2) + np.uint32(1)) ^ seeds[:, None])
+
+
+def _mix(x: Any) -> Any:
     """MurmurHash3's 32-bit finalizer."""
-    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
-    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
-    return x ^ (x >> 16)
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return x ^ (x >> np.uint32(16))
