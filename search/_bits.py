@@ -32,6 +32,14 @@ def packed(members: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(members, bit[:, None, None], np.uint32(0)), 0, dtype=jnp.uint32)
 
 
-def meets(sets: jax.Array, other: jax.Array) -> jax.Array:
-    """bool[n]: which of the sets uint32[W, n] have a member in common with the set uint32[W, 1]."""
-    return ((sets & other) != 0).any(0)
+def inhabited(sets: jax.Array) -> jax.Array:
+    """bool[n]: which of the sets uint32[W, n] have a member.
+
+    >>> import jax.numpy as jnp
+    >>> inhabited(jnp.array([[0, 4], [0, 0], [0, 1]], 'uint32')).tolist()
+    [False, True]
+    """
+    while len(sets) > 1:  # a reduction would be joined with the one that made the sets, and then be slow
+        half = -(-len(sets) // 2)
+        sets = sets[:half] | sets[-half:]
+    return sets[0] != 0

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search._bits import by_bit
+from pgjax.search._bits import by_bit, inhabited, packed
 from pgjax.search._controller import Controller, State, require, sanitize
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import seeds_first
@@ -141,11 +141,12 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
 def repeats(new: jax.Array, known: jax.Array, exists: jax.Array) -> jax.Array:
     """bool[n]: which of the fingerprints uint32[n, 2] are known, uint32[P, 2] where bool[P], or come twice."""
     number = len(new)
-    position = jnp.concatenate([jnp.where(exists, 0, number), 1 + jnp.arange(number)])
-    earlier = by_bit(position, number) <= jnp.arange(number)  # of new points those before, of known ones all there are
-    first, second = jnp.concatenate([known, new]).T
-    same = (by_bit(first, 0) == new[:, 0]) & (by_bit(second, 0) == new[:, 1])
-    return jnp.sum(same & earlier, (0, 1), dtype=jnp.int32) > 0
+    since = jnp.concatenate([jnp.where(exists, 0, number), 1 + jnp.arange(number)])  # which new points come after
+    rows = jnp.stack([*jnp.concatenate([known, new]).T, since.astype(jnp.uint32)])
+    first, second, since = jax.lax.optimization_barrier(rows)  # or XLA would make them anew for each pair
+    same = (by_bit(first, 0) == first[-number:]) & (by_bit(second, 0) == second[-number:])
+    earlier = by_bit(since, number) <= jnp.arange(number, dtype=jnp.uint32)
+    return inhabited(packed(same & earlier))
 
 
 def _crossed(space: Space, key: jax.Array, mothers: DNA, fathers: DNA, rate: Any) -> DNA:

@@ -6,13 +6,15 @@ Fitness is maximized, and rows that failed are -inf in every column (`sanitize`)
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search._bits import by_bit, meets, packed
+from pgjax.search._bits import by_bit, inhabited, packed
 from pgjax.search._order import float_key, int_key, order_by
 
 
@@ -52,7 +54,7 @@ def nondominated_ranks(fitness: Any, enough: int | None = None) -> jax.Array:
 
     def peel(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         front, ranks, left = state
-        beaten = meets(rivals, packed(by_bit(left, False)))
+        beaten = inhabited(rivals & packed(by_bit(left, False)))
         return front + 1, jnp.where(left & ~beaten, front, ranks), left & beaten
 
     def unfinished(state: tuple[Any, Any, Any]) -> jax.Array:
@@ -72,12 +74,12 @@ def _beaters(fitness: Any) -> jax.Array:
     keys = [float_key(jnp.where(jnp.isnan(column), -jnp.inf, column))[0] for column in columns]
     signed = jax.lax.bitcast_convert_type(jnp.stack(keys) ^ np.uint32(1 << 31), jnp.int32)
     least = np.iinfo(np.int32).min
-    no_worse = better = None
+    worse, better = [], []
     for key in jax.lax.optimization_barrier(signed):
         rival = by_bit(key, least)
-        no_worse = rival >= key if no_worse is None else no_worse & (rival >= key)
-        better = rival > key if better is None else better | (rival > key)
-    return packed(no_worse & better)
+        worse.append(rival < key)
+        better.append(rival > key)
+    return packed(functools.reduce(operator.or_, better) & ~functools.reduce(operator.or_, worse))
 
 
 def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
