@@ -7,13 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from pgjax.search._bits import by_bit, inhabited, packed
 from pgjax.search._controller import Controller, State, require, sanitize
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import seeds_first
-from pgjax.search.evolution.recombinators._recombinator import inherit_pair
+from pgjax.search.evolution.recombinators._recombinator import coins, inherit_pair
 from pgjax.search.evolution.selectors import draw_below
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space, concatenate
@@ -153,8 +152,7 @@ def _crossed(space: Space, key: jax.Array, mothers: DNA, fathers: DNA, rate: Any
     """2 n points of n pairs of parents, the children of one pair together, before mutation."""
     genes, pairs = space.num_choices + space.num_floats, len(mothers)
     words = jax.random.bits(key, (pairs, 1 + -(-genes // 32)))  # one of whether, and one bit a gene of where
-    coins = ((words[:, 1:, None] >> np.arange(32, dtype=np.uint32)) & 1).reshape(pairs, -1)[:, :genes]
-    exchanged = coins.astype(bool) & ((words[:, :1] >> 8) * 2.0**-24 < rate)
+    exchanged = coins(words[:, 1:], genes) & ((words[:, :1] >> 8) * 2.0**-24 < rate)
     both = jax.tree.map(lambda a, b: jnp.stack([a, b], 1), mothers, fathers)
     children = jax.vmap(lambda parents, second: inherit_pair(space, parents, second))(both, exchanged)
     return space.canonical(jax.tree.map(lambda x: x.reshape(2 * pairs, x.shape[-1]), children))
