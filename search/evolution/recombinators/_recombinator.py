@@ -168,8 +168,12 @@ def _split(genes: jax.Array, c: int) -> tuple[jax.Array, jax.Array]:
 
 def _without_absent(parents: Population) -> Population:
     """The parents with every absent one replaced by the first."""
-    rows = jnp.where(parents.mask, jnp.arange(len(parents)), 0)
-    return dataclasses.replace(parents[rows], mask=parents.mask)
+
+    def or_first(rows: jax.Array) -> jax.Array:  # a choice between two values, which costs less than a gather
+        there = parents.mask.reshape(-1, *[1] * (rows.ndim - 1))
+        return jnp.where(there, rows, rows[:1])
+
+    return dataclasses.replace(jax.tree.map(or_first, parents), mask=parents.mask)
 
 
 def _lineage(parents: Population) -> jax.Array:
