@@ -94,7 +94,7 @@ def named_controllers() -> dict[str, search.Controller]:
     inner = search.Random(batch_size=4)
     needs = {
         'Dedup': lambda: search.Dedup(inner),
-        'Prior': lambda: search.Prior(inner, [0.0] * 100),
+        'Prior': lambda: search.Prior(inner, [[0.0] * 100]),
         'Chain': lambda: search.Chain([inner, search.HillClimb(batch_size=4)], [8]),
         'Portfolio': lambda: search.Portfolio([inner, search.HillClimb(batch_size=4)]),
         'Islands': lambda: search.Islands(search.Genetic()),
