@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from loops import by_hand, ours, peers
 
+import pgjax as pg
 from pgjax import search
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'examples'))
@@ -165,7 +166,11 @@ def compile_time(rounds: int) -> None:
     del rounds
     title(f'Compiling an ask and a tell, {GENES} decisions, seconds [5 each]')
     for name, controller in ours.named_controllers().items():
-        build = ours.step_of(controller, GENES)
+        try:
+            build = ours.step_of(controller, GENES)
+        except pg.ControllerError as error:
+            print(f'  {name:30}refuses: {str(error)[:60]}...')
+            continue
         began = time.process_time(), time.perf_counter()
         build()
         cpu, wall = time.process_time() - began[0], time.perf_counter() - began[1]
