@@ -72,6 +72,23 @@ TWINS = {
 COMPILED = {name: trials(selector) for name, (selector, _) in TWINS.items()}
 
 
+@jax.jit
+def five_best(rows, fitness, count):
+    everyone = population(fitness, N)[rows]  # by trial, then moved
+    old = everyone.take(jnp.arange(N), jnp.arange(N) < count)
+    new = told(pg.DNA(jnp.zeros((N, 1), jnp.int32), jnp.zeros((N, 0))), fitness[:, None], N, 0)
+    chosen, _ = selectors.Top(5).merge(jax.random.key(0), old, new, Context.start(SPACE))
+    return chosen.trial, chosen.mask
+
+
+@given(st.permutations(range(N)), st.lists(VALUES, min_size=N, max_size=N), st.integers(0, N))
+def test_of_equals_the_earliest_trial_survives_wherever_it_stands(rows, fitness, count):
+    trial, mask = map(np.asarray, five_best(jnp.array(rows), jnp.array(fitness), count))
+    everyone = [*rows[:count], *range(N, 2 * N)]
+    badness = lambda t: -fitness[t % N] if fitness[t % N] == fitness[t % N] else math.inf  # noqa: E731
+    assert mask.all() and trial.tolist() == sorted(everyone, key=lambda t: (badness(t), t))[:5]
+
+
 @pytest.mark.parametrize('name', TWINS)
 @settings(max_examples=20)
 @given(fitness=st.lists(VALUES, min_size=N, max_size=N), count=st.integers(0, N))

@@ -7,12 +7,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from pgjax.search._bits import by_bit, inhabited, packed
 from pgjax.search._controller import Controller, State, require, sanitize
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import seeds_first
-from pgjax.search.evolution.recombinators._recombinator import inherit_pair
+from pgjax.search.evolution.recombinators._recombinator import coins, inherit_pair
+from pgjax.search.evolution.selectors import draw_below
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space, concatenate
 
@@ -96,7 +97,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         size = self.batch_size
         filled = jnp.maximum((state.trial >= 0).sum(), 1)
         pairs = -(-size // 2)
-        rivals = jax.random.randint(select_key, (2, 2, pairs), 0, filled)
+        rivals = draw_below(select_key, (2, 2, pairs), filled, self.population_size)
         mother, father = rivals.min(0)  # slots are in order of the crowded comparison: the lower one wins
         crossed = _crossed(space, cross_key, state.dna[mother], state.dna[father], self.crossover_rate)[:size]
         dna, is_seed = seeds_first(
@@ -124,7 +125,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         if self.unique:
             repeated = repeats(fingerprint, state.fingerprint, state.trial >= 0)
         repeated = jnp.concatenate([state.repeated, repeated])
-        order = best_first(values, self.population_size, jnp.where(trial < 0, 2, repeated))
+        order = best_first(values, self.population_size, jnp.where(trial < 0, 2, repeated), tiers=3)
         return dataclasses.replace(
             state,
             dna=everyone[order],
@@ -138,21 +139,20 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
 
 def repeats(new: jax.Array, known: jax.Array, exists: jax.Array) -> jax.Array:
     """bool[n]: which of the fingerprints uint32[n, 2] are known, uint32[P, 2] where bool[P], or come twice."""
-
-    def same(others: jax.Array) -> jax.Array:
-        return (new[:, None, 0] == others[:, 0]) & (new[:, None, 1] == others[:, 1])
-
-    earlier = jnp.tri(len(new), k=-1, dtype=bool)
-    return (same(known) & exists).any(-1) | (same(new) & earlier).any(-1)
+    number = len(new)
+    since = jnp.concatenate([jnp.where(exists, 0, number), 1 + jnp.arange(number)])  # which new points come after
+    rows = jnp.stack([*jnp.concatenate([known, new]).T, since.astype(jnp.uint32)])
+    first, second, since = jax.lax.optimization_barrier(rows)  # or XLA would make them anew for each pair
+    same = (by_bit(first, 0) == first[-number:]) & (by_bit(second, 0) == second[-number:])
+    earlier = by_bit(since, number) <= jnp.arange(number, dtype=jnp.uint32)
+    return inhabited(packed(same & earlier))
 
 
 def _crossed(space: Space, key: jax.Array, mothers: DNA, fathers: DNA, rate: Any) -> DNA:
     """2 n points of n pairs of parents, the children of one pair together, before mutation."""
-    bits_key, rate_key = jax.random.split(key)
     genes, pairs = space.num_choices + space.num_floats, len(mothers)
-    words = jax.random.bits(bits_key, (pairs, -(-genes // 32)))  # one bit a gene
-    coins = (words[:, :, None] >> np.arange(32, dtype=np.uint32)) & 1
-    exchanged = coins.reshape(pairs, -1)[:, :genes].astype(bool) & jax.random.bernoulli(rate_key, rate, (pairs, 1))
+    words = jax.random.bits(key, (pairs, 1 + -(-genes // 32)))  # one of whether, and one bit a gene of where
+    exchanged = coins(words[:, 1:], genes) & ((words[:, :1] >> 8) * 2.0**-24 < rate)
     both = jax.tree.map(lambda a, b: jnp.stack([a, b], 1), mothers, fathers)
     children = jax.vmap(lambda parents, second: inherit_pair(space, parents, second))(both, exchanged)
     return space.canonical(jax.tree.map(lambda x: x.reshape(2 * pairs, x.shape[-1]), children))

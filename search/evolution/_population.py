@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._order import float_key, int_key, order_by
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space
 
@@ -107,11 +108,16 @@ def told(dna: DNA, fitness: jax.Array, first: Any, generation: Any) -> Populatio
     )
 
 
+def gathered(parts: list[Population]) -> Population:
+    """The rows of one population, then those of the next: absent ones where they were, so not for all operations."""
+    return jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts)
+
+
 def concatenate(parts: list[Population]) -> Population:
     """The individuals of one population, then those of the next."""
     if len(parts) == 1:
         return parts[0]
-    joined = jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts)
+    joined = gathered(parts)
     ends = [sum(len(p) for p in parts[: i + 1]) for i in range(len(parts))]
     row, counted = jnp.arange(ends[-1]), parts[0].count
     source = row
@@ -129,11 +135,14 @@ def ranked(population: Population, value: jax.Array | None = None) -> jax.Array:
       value: float[N], what makes an individual good; NaN is worst. By default it is the fitness; with several
         objectives the front, then crowding (`multiobjective.best_first`).
     """
+    absent = int_key(~population.mask, 2)
     if value is None and population.fitness.shape[-1] > 1:
-        fitness = jnp.where(population.mask[:, None], population.fitness, -jnp.inf)
-        order = best_first(fitness)
-        return order[jnp.argsort(~population.mask[order], stable=True)]
+        return best_first(population.fitness, tier=absent[0].astype(jnp.int32), tiers=2)
     value = population.fitness[:, 0] if value is None else value
-    worst_last = jnp.where(population.mask & ~jnp.isnan(value), -value, jnp.inf)
-    trial = jnp.where(population.mask, population.trial, LAST)
-    return jax.lax.sort((worst_last, trial, jnp.arange(len(population))), num_keys=2)[-1]
+    worst_last = float_key(jnp.where(jnp.isnan(value), jnp.inf, -value))
+    by_position = order_by(absent, worst_last)
+    key, trial, there = (x[by_position] for x in (worst_last[0], population.trial, population.mask))
+    # Equals mostly stand in the order of their trials as it is: those told later come later.
+    as_told = ((key[:-1] != key[1:]) | (trial[:-1] <= trial[1:]) | ~there[1:]).all()
+    by_trial = lambda: order_by(absent, worst_last, int_key(population.trial))  # noqa: E731  a name for a branch
+    return jax.lax.cond(as_told, lambda: by_position, by_trial)

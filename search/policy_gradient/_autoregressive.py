@@ -69,13 +69,13 @@ class Autoregressive(Policy, type_name='pgjax.search.policy_gradient.Autoregress
                 logits = jnp.where(open_categories(space, self.bins, chosen)[:, column], logits, CLOSED)
             chosen = chosen.at[:, column].set(inverse_cdf(logits, uniform[:, column]))
             # What is in use is known here, as all conditions of this column have been decided.
-            in_use = space.active(values(space, self.bins, chosen, jnp.zeros(chosen.shape)))[:, column]
+            in_use = space.active(values(space, self.bins, chosen))[:, column]
             added = parameters.embedding[column, chosen[:, column]]
             return (chosen, total + jnp.where(in_use[:, None], added, 0.0)), None
 
         start = (jnp.zeros(uniform.shape, jnp.int32), jnp.zeros((number, self.hidden)))
         (chosen, _), _ = jax.lax.scan(fill, start, jnp.asarray(about.order))
-        return values(space, self.bins, chosen, jax.random.uniform(place_key, chosen.shape))
+        return values(space, self.bins, chosen, place_key)
 
     def log_prob(self, space: Space, parameters: AutoregressiveParameters, dna: DNA) -> jax.Array:
         """Exact, by one pass."""

@@ -97,11 +97,17 @@ def categories(space: Space, bins: int, dna: DNA) -> jax.Array:
     return jnp.concatenate([jnp.asarray(dna.choices) // about.width, of_floats], -1)
 
 
-def values(space: Space, bins: int, chosen: jax.Array, noise: jax.Array) -> DNA:
-    """The canonical points of int32[..., D] categories; float32[..., D] uniform noise places numbers in their bins."""
+def values(space: Space, bins: int, chosen: jax.Array, key: jax.Array | None = None) -> DNA:
+    """The canonical points of int32[..., D] categories; numbers are uniform within their bins, or at the low ends.
+
+    No random number is drawn where every category holds one value.
+    """
     about = columns(space, bins)
     c = space.num_choices
     low = chosen[..., :c] * about.width
+    if key is None or not (space.num_floats or (about.width > 1).any()):
+        return space.canonical(DNA(low, (chosen[..., c:] / bins).astype(jnp.float32)))
+    noise = jax.random.uniform(key, chosen.shape)
     held = jnp.minimum(about.width, about.arity - low)
     within = jnp.minimum((noise[..., :c] * held).astype(jnp.int32), held - 1)
     floats = (chosen[..., c:] + noise[..., c:]) / bins

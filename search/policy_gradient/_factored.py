@@ -40,7 +40,7 @@ class Factored(Policy, type_name='pgjax.search.policy_gradient.Factored'):
             own = np.array(group.columns)
             rows = _sample_group(group, logits[own], uniform[:, own])
             chosen = chosen.at[:, own].set(rows)
-        return values(space, self.bins, chosen, jax.random.uniform(place_key, chosen.shape))
+        return values(space, self.bins, chosen, place_key)
 
     def log_prob(self, space: Space, parameters: jax.Array, dna: DNA) -> jax.Array:
         """Exact, in a constrained group too."""

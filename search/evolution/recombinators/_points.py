@@ -16,6 +16,7 @@ from pgjax.search.evolution._population import Population
 from pgjax.search.evolution.recombinators._recombinator import (
     OfParent,
     Recombinator,
+    coins,
     inherit,
     inherit_pair,
     weights_of_parents,
@@ -61,10 +62,17 @@ class Uniform(_PointWise, type_name='pgjax.search.evolution.recombinators.Unifor
             raise ControllerError(f'A mirror image takes num_parents=2, not {self.num_parents}.')
         return self.num_parents, self.children
 
+    def randomness(self, key: jax.Array, families: int, context: Context) -> jax.Array:
+        """Of two parents one random bit a gene, uint32[families, words]; else keys."""
+        if self.num_parents != 2:
+            return super().randomness(key, families, context)
+        genes = context.space.num_choices + context.space.num_floats
+        return jax.random.bits(key, (families, -(-genes // 32)))
+
     def recombine(self, key: jax.Array, parents: Population, context: Context) -> DNA:
         """Of two parents by random bits, of more the one with the largest of some random numbers."""
-        if len(parents) == 2:
-            second = _coins(key, context.space.num_choices + context.space.num_floats)
+        if self.num_parents == 2:
+            second = coins(key, context.space.num_choices + context.space.num_floats)
             pair = inherit_pair(context.space, parents.dna, second, self.where)
             return pair[: self.children]
         score = _noise(key, parents, context)
@@ -132,12 +140,6 @@ class WeightedAverage(_Mean, type_name='pgjax.search.evolution.recombinators.Wei
     def weights_of(self, parents: Population) -> jax.Array:
         """What the function says."""
         return weights_of_parents(parents, self.weights)
-
-
-def _coins(key: jax.Array, number: int) -> jax.Array:
-    """bool[number], each bit of as few random words as hold them."""
-    words = jax.random.bits(key, (-(-number // 32), 1))
-    return ((words >> np.arange(32, dtype=np.uint32)) & 1).astype(bool).reshape(-1)[:number]
 
 
 def _noise(key: jax.Array, parents: Population, context: Context) -> jax.Array:

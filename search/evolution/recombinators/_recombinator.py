@@ -36,13 +36,21 @@ class Recombinator(Operation):
         """The children of one family, legal wherever the parents are.
 
         Args:
-          key: consumed.
+          key: consumed: what `randomness` gives for this family.
           parents: K individuals.
           context: has space and step.
 
         Returns:
           int32[children, C] and float32[children, F]; genes not in use may hold anything.
         """
+
+    def randomness(self, key: jax.Array, families: int, context: Context) -> jax.Array:
+        """What each of so many families gets as its `key`, along the first axis: a key of its own.
+
+        Where that is all that is random, it may be random bits at once, which costs half.
+        """
+        del context
+        return jax.random.split(key, families)
 
     def apply(self, key: jax.Array, population: Population, context: Context) -> tuple[Population, Context]:
         """The children, family by family.
@@ -57,8 +65,8 @@ class Recombinator(Operation):
             raise ControllerError(f'{type(self).__name__} needs {k or 1} parents, got {len(population)} rows.')
         grouped = jax.tree.map(lambda x: x[: families * k].reshape(families, k, *x.shape[1:]), population)
         parents = jax.vmap(_without_absent)(grouped)
-        keys = jax.random.split(key, families)
-        dna = jax.vmap(lambda one, p: self.recombine(one, p, context))(keys, parents)
+        own = self.randomness(key, families, context)
+        dna = jax.vmap(lambda one, p: self.recombine(one, p, context))(own, parents)
         dna = jax.tree.map(lambda x: x.reshape(families * children, x.shape[-1]), dna)
         lineage = jax.vmap(_lineage)(parents)
         mask = jnp.repeat(grouped.mask[:, 0], children, total_repeat_length=families * children)
@@ -141,6 +149,12 @@ def inherit_pair(space: Space, parents: DNA, second: jax.Array, where: Where = N
     )
 
 
+def coins(words: jax.Array, number: int) -> jax.Array:
+    """bool[..., number], the bits of random words uint32[..., ceil(number / 32)]."""
+    bits = (words[..., None] >> np.arange(32, dtype=np.uint32)) & 1
+    return bits.astype(bool).reshape(*words.shape[:-1], -1)[..., :number]
+
+
 def weights_of_parents(parents: Population, of: OfParent | None) -> jax.Array:
     """float32[K], finite weights >= 0; all equal where none is above 0."""
     value = parents.fitness[:, 0] if of is None else jnp.asarray(jax.vmap(of)(parents), jnp.float32)
@@ -154,8 +168,12 @@ def _split(genes: jax.Array, c: int) -> tuple[jax.Array, jax.Array]:
 
 def _without_absent(parents: Population) -> Population:
     """The parents with every absent one replaced by the first."""
-    rows = jnp.where(parents.mask, jnp.arange(len(parents)), 0)
-    return dataclasses.replace(parents[rows], mask=parents.mask)
+
+    def or_first(rows: jax.Array) -> jax.Array:  # a choice between two values, which costs less than a gather
+        there = parents.mask.reshape(-1, *[1] * (rows.ndim - 1))
+        return jnp.where(there, rows, rows[:1])
+
+    return dataclasses.replace(jax.tree.map(or_first, parents), mask=parents.mask)
 
 
 def _lineage(parents: Population) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search.evolution._operation import Context
-from pgjax.search.evolution._population import Population, concatenate, ranked
+from pgjax.search.evolution._population import Population, concatenate, gathered, ranked
 from pgjax.search.evolution.selectors._count import size_and_count
 from pgjax.search.evolution.selectors._selector import OfIndividual, Selector, values_of
 
@@ -26,6 +26,10 @@ class Top(Selector, type_name='pgjax.search.evolution.selectors.Top'):
         del key
         size, count = size_and_count(self.n, population, context, repeats=False)
         return ranked(population, values_of(population, self.key))[:size], count
+
+    def merge(self, key: jax.Array, old: Population, new: Population, context: Context) -> tuple[Population, Context]:
+        """The ranking puts absent rows last, wherever they are: survivors alone are moved."""
+        return self.apply(key, gathered([old, new]), context)
 
 
 class Bottom(Selector, type_name='pgjax.search.evolution.selectors.Bottom'):
