@@ -39,7 +39,11 @@ def make(
       template: of the space.
       part: the decisions, where they are not all that the template has.
       decisions: the ids of all decisions, in the order of the genes.
-      controller, objectives, seed, tile, batch: as for `Study`.
+      controller: as for `Study`, as what follows.
+      objectives: likewise.
+      seed: likewise.
+      tile: likewise.
+      batch: 'vmap' or 'map'.
     """
     document: dict[str, Any] = {
         'format': FORMAT,

@@ -23,7 +23,7 @@ from typing import Any
 
 from pgjax._errors import PgjaxError, StudyLockedError, StudyMismatchError
 from pgjax.io._arrays import pack_bundle
-from pgjax.io._files import pack_json, unpack_json
+from pgjax.io._files import pack_json
 from pgjax.io._places import storage_at
 from pgjax.io._storage import Storage
 from pgjax.search._store_document import read_document, refuse_foreign, seal, steps_in

@@ -30,7 +30,9 @@ SPACES = {
 }
 CONTROLLERS = {
     'random': search.Random(batch_size=3),
-    'regularized': search.RegularizedEvolution(population_size=5, tournament_size=3, batch_size=1),
+    'regularized': search.RegularizedEvolution(population_size=5, tournament_size=3, batch_size=1, memory=0),
+    'regularized, remembering': search.RegularizedEvolution(population_size=5, tournament_size=3, batch_size=1),
+    'random, remembering': search.Dedup(search.Random(batch_size=3), memory=20),
     'regularized, of more than one': search.RegularizedEvolution(population_size=7, tournament_size=2, batch_size=3),
     'regularized, smaller than its batch': search.RegularizedEvolution(
         population_size=2, tournament_size=2, batch_size=5

@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, parents_of, require
+from pgjax.search._host import HostController
 from pgjax.search._wrappers import _memory
+from pgjax.search._wrappers._dedup_host import DedupOnHost, keys_of
 from pgjax.search._wrappers._inner import refuse_host
 from pgjax.search._wrappers._memory import Memory
 from pgjax.space import DNA, Space
@@ -108,7 +110,7 @@ class Dedup(Controller, type_name='pgjax.search.Dedup'):
 
     def ask(self, space: Space, state: DedupState, key: jax.Array) -> tuple[DNA, DedupState]:
         """B points, new ones as far as there are any."""
-        own_key, random_key = jax.random.split(key)
+        own_key, random_key = keys_of(key)
 
         def own(draft: _Draft) -> _Draft:
             draw = jax.random.fold_in(own_key, draft.attempt)
@@ -134,6 +136,11 @@ class Dedup(Controller, type_name='pgjax.search.Dedup'):
             parents=draft.parents,
             repeats=state.repeats + draft.stale.sum(dtype=jnp.int32),
         )
+
+    def on_host(self, space: Space) -> HostController | None:
+        """In NumPy where the controller is."""
+        inner = self.controller.on_host(space)
+        return None if inner is None else DedupOnHost(self, inner, space)
 
     def tell(self, space: Space, state: DedupState, dna: DNA, fitness: Any) -> State:
         """The controller learns; points that it has not proposed are remembered too."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 BUCKET = 16  # at half load one bucket in 250 is full
 
@@ -30,10 +32,10 @@ def empty(size: int) -> Memory:
     return Memory(jnp.zeros((buckets, BUCKET, 2), jnp.uint32), jnp.zeros(buckets, jnp.int32))
 
 
-def contains(memory: Memory, prints: jax.Array) -> jax.Array:
-    """bool[n], which of uint32[n, 2] are remembered."""
+def contains(memory: Memory, prints: Any) -> Any:
+    """bool[n], which of uint32[n, 2] are remembered; of NumPy where both are."""
     bucket = _bucket(memory, prints)
-    filled = jnp.arange(BUCKET) < memory.written[bucket][:, None]
+    filled = np.arange(BUCKET) < memory.written[bucket][:, None]
     return ((memory.prints[bucket] == prints[:, None]).all(-1) & filled).any(-1)
 
 
@@ -55,8 +57,26 @@ def repeats(prints: jax.Array) -> jax.Array:
     return jnp.zeros(len(prints), bool).at[order].set(same)
 
 
-def _bucket(memory: Memory, prints: jax.Array) -> jax.Array:
-    return (prints[:, 0] % jnp.uint32(len(memory.written))).astype(jnp.int32)
+def new_on_host(memory: Memory, prints: np.ndarray) -> np.ndarray:
+    """bool[n], which of a few uint32[n, 2] are neither remembered nor equal to an earlier one."""
+    seen: set[bytes] = set()
+    first = [not (row in seen or seen.add(row)) for row in map(np.ndarray.tobytes, prints)]
+    return ~contains(memory, prints) & first
+
+
+def remember_on_host(memory: Memory, prints: np.ndarray, new: np.ndarray) -> Memory:
+    """As `remember`, of NumPy, for a few."""
+    if not new.any():
+        return memory
+    stored, written = memory.prints.copy(), memory.written.copy()
+    for row, bucket in zip(prints[new], _bucket(memory, prints[new]).tolist(), strict=True):
+        stored[bucket, written[bucket] % BUCKET] = row
+        written[bucket] += 1
+    return Memory(stored, written)
+
+
+def _bucket(memory: Memory, prints: Any) -> Any:
+    return (prints[:, 0] % np.uint32(len(memory.written))).astype(np.int32)
 
 
 def _count_before(labels: jax.Array) -> jax.Array:
