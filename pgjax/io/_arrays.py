@@ -36,7 +36,7 @@ from pgjax.io._bundle import (
     read_attributes,
     read_bundle,
 )
-from pgjax.io._files import TEMPORARY, fsync_directory, pack_json, storable_path, write_error
+from pgjax.io._files import TEMPORARY, fsync_directory, fsync_tree, pack_json, storable_path, write_error
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}  # `dtype.name` takes 10 us
 
@@ -156,9 +156,8 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     temporary = f'{path}.{secrets.token_hex(4)}{TEMPORARY}'
     try:
         os.mkdir(temporary)
-        commit(Base.folder(temporary), bundle)
-        for folder, _, _ in os.walk(temporary):
-            fsync_directory(folder)
+        commit(Base.folder(temporary, {'file_io_sync': False}), bundle)
+        fsync_tree(temporary)  # once a file: TensorStore syncs each when it is named, and the manifest twice
         os.rename(temporary, path)
         temporary, parent = path, os.path.dirname(path)  # from here a failure takes the new name away
         fsync_directory(parent)

@@ -86,9 +86,9 @@ class Base:
     context: Any
 
     @classmethod
-    def folder(cls, path: str) -> Base:
-        """A local folder."""
-        return cls(path, {'driver': 'file', 'path': path + '/'}, tensorstore().Context())
+    def folder(cls, path: str, context: Mapping[str, Any] | None = None) -> Base:
+        """A local folder, opened in a context of its own."""
+        return cls(path, {'driver': 'file', 'path': path + '/'}, tensorstore().Context(dict(context or {})))
 
 
 def commit(base: Base, bundle: Bundle) -> None:

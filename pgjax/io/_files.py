@@ -98,7 +98,19 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
 
 def fsync_directory(path: str) -> None:
     """Makes the names in the folder `path` durable; nothing where a file system has no such call."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _fsync(path, os.O_DIRECTORY)
+
+
+def fsync_tree(folder: str) -> None:
+    """Makes everything in `folder` durable: the content of its files, then all names."""
+    for path, _, files in os.walk(folder, topdown=False):
+        for file in files:
+            _fsync(os.path.join(path, file))
+        fsync_directory(path)
+
+
+def _fsync(path: str, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(descriptor)
     except OSError as error:

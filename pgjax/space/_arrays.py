@@ -64,7 +64,7 @@ class ArrayMethods:
         """A valid canonical point near by, and the point itself where it is valid; jittable."""
         return _repair(self, dna)
 
-    def fingerprint(self, dna: DNA) -> jax.Array:
+    def fingerprint(self, dna: DNA) -> Any:
         """uint32[..., 2]: a hash of the canonical point; jittable."""
         return _genes.fingerprint(self._layout, self._tables, dna) if _on_host(dna) else _fingerprint(self, dna)
 
