@@ -129,26 +129,24 @@ def power_cuts(number):
     subprocess.run(['mkfs.ext4', '-q', '-F', image], check=True)
     generator, began, found = random.Random(0), time.perf_counter(), []
     environment = {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'}
-    with mounted(image, disk):
-        command = [sys.executable, __file__, 'child', disk / 'study', 'regularized']
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        announced = [int(process.stdout.readline())]
-        reader = threading.Thread(target=lambda: announced.extend(map(int, process.stdout)))
-        reader.start()
-        for _ in range(number):
-            time.sleep(generator.random() * 0.3)
-            saved = announced[-1] - 2  # what lies in the pipe by now was announced before what is announced next
-            process.send_signal(signal.SIGSTOP)
-            shutil.copyfile(image, copy)
-            process.send_signal(signal.SIGCONT)
-            with mounted(copy, other), warnings.catch_warnings():
-                warnings.simplefilter('error')
-                study = search.Study.load(other / 'study')
-            assert study.generation >= saved, f'generation {saved} was saved and {study.generation} is there'
-            found.append((study.generation, len(study.history), sha256(history(study))))
-        process.kill()
-        reader.join()
-        process.wait()
+    command = [sys.executable, __file__, 'child', disk / 'study', 'regularized']
+    with mounted(image, disk), subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            announced = [int(process.stdout.readline())]
+            threading.Thread(target=lambda: announced.extend(map(int, process.stdout)), daemon=True).start()
+            for _ in range(number):
+                time.sleep(generator.random() * 0.3)
+                saved = announced[-1] - 2  # what lies in the pipe was announced before what is announced next
+                process.send_signal(signal.SIGSTOP)
+                shutil.copyfile(image, copy)
+                process.send_signal(signal.SIGCONT)
+                with mounted(copy, other), warnings.catch_warnings():
+                    warnings.simplefilter('error')
+                    study = search.Study.load(other / 'study')
+                assert study.generation >= saved, f'generation {saved} was saved and {study.generation} is there'
+                found.append((study.generation, len(study.history), sha256(history(study))))
+        finally:
+            process.kill()
     straight = study_at(None, 'regularized').run(evaluate, max(found)[0], progress=False)
     for generation, trials, got in found:
         assert got == sha256(history(straight, trials)), f'generation {generation} differs from a run that went on'
