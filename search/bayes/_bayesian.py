@@ -16,7 +16,7 @@ from pgjax.search.bayes._features import blocks, features
 from pgjax.search.bayes._kernel import Features, Hyperparameters, noise_variance, prior_mean
 from pgjax.search.bayes._observations import Observations, await_points, empty, equal_rows, observe, told_first
 from pgjax.search.bayes._posterior import fit, log_posterior_gradient, predict, predict_jointly
-from pgjax.search.bayes._warp import warp
+from pgjax.search.bayes._warp import half_logarithm, normal_scores
 from pgjax.space import DNA, Space
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _STARTS = 16  # observations around which candidates are sought
 _KEPT = 32  # candidates from which a batch is chosen
 _ROUNDS = 4
+_FEW = 32  # observations up to which all steps of a fit are taken
 _LAST = -1e30  # worse than any acquisition
 
 
@@ -68,7 +69,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
       acquisition: 'ei' (log expected improvement), 'ucb', 'thompson' (each point of a batch from a function drawn
         from the posterior), or 'mixed': 'ei', and every third point 'ucb'.
       deviations: how many standard deviations 'ucb' adds to the mean.
-      fit_steps: steps of Adam on the kernel per `ask`.
+      fit_steps: steps of Adam on the kernel per `ask`; fewer when more than 32 points were asked for, at least one.
       learning_rate: of these steps.
       num_candidates: points scored in each of the rounds of the climb.
 
@@ -78,11 +79,11 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     """
 
     batch_size: int = 1
-    num_initial: int = 20
+    num_initial: int = 10
     capacity: int = 256
     acquisition: Literal['ei', 'ucb', 'thompson', 'mixed'] = 'mixed'
     deviations: float = 2.0
-    fit_steps: int = 2
+    fit_steps: int = 4
     learning_rate: float = 0.1
     num_candidates: int = 256
 
@@ -122,7 +123,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         about = blocks(space)
         known = told_first(state.known)
         seen, used = features(space, known.dna), known.order >= 0
-        outcomes = warp(known.fitness, known.told)
+        outcomes = (half_logarithm if about.num_positions else normal_scores)(known.fitness, known.told)
         hyper, optimizer = self._fit(space, state, seen, known.told, outcomes)
         model = fit(about, hyper, seen, outcomes, known.told, used)
         expected = jnp.where(known.told, outcomes - noise_variance(hyper) * model.weights, -jnp.inf)
@@ -153,14 +154,16 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
 
         optimizer = self._optimizer()
 
-        def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+        def step(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             hyper, memory = carry
             ascent = log_posterior_gradient(blocks(space), hyper, seen, told, outcomes)
             descent = jax.tree.map(lambda g: -jnp.nan_to_num(g), ascent)
             updates, memory = optimizer.update(descent, memory, hyper)
-            return (optax.apply_updates(hyper, updates), memory), None
+            return optax.apply_updates(hyper, updates), memory
 
-        return jax.lax.scan(step, (state.hyper, state.optimizer), length=self.fit_steps)[0]
+        # The more there are, the less do those that are new say of the kernel.
+        steps = -(-self.fit_steps * _FEW // jnp.maximum(state.known.asked, _FEW))
+        return jax.lax.fori_loop(0, steps, step, (state.hyper, state.optimizer))
 
     def _acquire(self, mean: jax.Array, variance: jax.Array, best: jax.Array, number: jax.Array) -> jax.Array:
         """The acquisition for the point that will be the `number`-th."""

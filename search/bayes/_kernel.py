@@ -42,11 +42,11 @@ def prior_mean(about: Blocks) -> Hyperparameters:
         hamming=jnp.full(about.num_blocks, np.log(1.5 / blocks), jnp.float32),
         position=jnp.full(about.num_positions, np.log(6.0 / blocks), jnp.float32),
         amplitude=jnp.float32(0.0),
-        noise=jnp.float32(np.log(1e-2)),
+        noise=jnp.float32(np.log(1e-4)),
     )
 
 
-PRIOR_DEVIATION = Hyperparameters(hamming=1.5, position=1.5, amplitude=0.5, noise=2.0)  # type: ignore[arg-type]
+PRIOR_DEVIATION = Hyperparameters(hamming=2.5, position=2.5, amplitude=1.5, noise=2.0)  # type: ignore[arg-type]
 
 Features = tuple[jax.Array, jax.Array]
 

@@ -1,4 +1,8 @@
-"""Outcomes as a Gaussian process likes them: standardized, bad ones pulled in, failures as bad as the worst."""
+"""Outcomes as a Gaussian process likes them: standardized, bad ones pulled in, failures as bad as the worst.
+
+Where a space is discrete, neighbours may differ by anything, and ranks say all that matters (`normal_scores`). Along a
+line outcomes are smooth, which ranks would spoil next to an optimum (`half_logarithm`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,25 @@ import jax
 import jax.numpy as jnp
 
 
-def warp(fitness: jax.Array, told: jax.Array) -> jax.Array:
+def normal_scores(fitness: jax.Array, told: jax.Array) -> jax.Array:
+    """For each outcome the quantile of the normal distribution that its rank stands for; equals share theirs.
+
+    Args:
+      fitness: float32[n], -inf where failed, which is worth the worst outcome.
+      told: bool[n], which rows count.
+
+    Returns:
+      float32[n], finite, of mean 0 and deviation 1 over the rows told; 0 elsewhere.
+    """
+    known = told & jnp.isfinite(fitness)
+    ascending = jnp.sort(jnp.where(known, fitness, jnp.inf))
+    worse, no_better = (jnp.searchsorted(ascending, fitness, side=side) for side in ('left', 'right'))
+    share = (worse + no_better) / (2 * jnp.maximum(known.sum(), 1))
+    scores = jax.scipy.special.ndtri(jnp.where(known, share, 0.5))
+    return _with_failures(scores, known, told)
+
+
+def half_logarithm(fitness: jax.Array, told: jax.Array) -> jax.Array:
     """Half-logarithmic outcomes: what lies below the median is compressed, as its differences hardly matter.
 
     Above the median an outcome is its distance from the median in deviations (the root mean square distance of that
@@ -30,8 +52,13 @@ def warp(fitness: jax.Array, told: jax.Array) -> jax.Array:
     below = jnp.where(known, jnp.maximum(median - fitness, 0.0), 0.0)
     spread = jnp.where(spread > 0, spread, jnp.maximum(jnp.max(below), 1e-30))
     warped = above / spread - jnp.log1p(below / spread)
-    warped = jnp.where(known, warped, jnp.min(jnp.where(known, warped, jnp.inf), initial=0.0))
-    return standardize(warped, told)
+    return _with_failures(warped, known, told)
+
+
+def _with_failures(warped: jax.Array, known: jax.Array, told: jax.Array) -> jax.Array:
+    """Standardized, with the worst of those known in place of the others."""
+    worst = jnp.min(jnp.where(known, warped, jnp.inf), initial=0.0)
+    return standardize(jnp.where(known, warped, worst), told)
 
 
 def standardize(values: jax.Array, mask: jax.Array) -> jax.Array:
