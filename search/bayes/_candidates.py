@@ -33,14 +33,18 @@ def climb(
     """
     random_key, climb_key = jax.random.split(key)
     fresh = space.random(random_key, (number,))
-    best = best_points(space, fresh, score(fresh), kept)
+    keys = jax.random.split(climb_key, max(rounds, 1))
 
-    def step(best: tuple[DNA, jax.Array], key: jax.Array) -> tuple[tuple[DNA, jax.Array], None]:
+    def step(best: tuple[DNA, jax.Array], index: jax.Array) -> tuple[tuple[DNA, jax.Array], None]:
+        key = keys[jnp.maximum(index - 1, 0)]
         children = mutate(space, key, _repeat(concatenate([starts, best[0]]), number))
+        children = jax.tree.map(lambda a, b: jnp.where(index == 0, a, b), fresh, children)
         scores = jnp.concatenate([best[1], score(children)])
         return best_points(space, concatenate([best[0], children]), scores, kept), None
 
-    return jax.lax.scan(step, best, jax.random.split(climb_key, rounds))[0]
+    # The random points are one round more, so that the score, which is most of the program, is compiled once.
+    nobody = fresh[:kept], jnp.full(kept, -jnp.inf)
+    return jax.lax.scan(step, nobody, jnp.arange(rounds + 1))[0]
 
 
 def _repeat(dna: DNA, number: int) -> DNA:
