@@ -52,7 +52,7 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
     look is worth as much as a new point.
 
     The defaults were chosen on six tables (NAS-Bench-201, HPOBench, NAS-Bench-Graph), 100 seeds each, children made
-    one by one. On NAS-Bench-201 (cifar10) accuracy is .35, .12, .03 and .005 points below the optimum after 50, 100, 200
+    one by one. On NAS-Bench-201 (cifar10) accuracy is .35, .12, .03 and .005 points off the optimum after 50, 100, 200
     and 500 evaluations; without memory .41, .14, .09 and .04; so, and with a population of 100, .80, .57, .12 and .005.
 
     Attributes:
