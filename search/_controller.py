@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pgjax._errors import ControllerError, show
 from pgjax.space import DNA, Space
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pgjax.search._host import HostController
 
 State = Any
+SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 
 
 class Controller(Object):
@@ -95,7 +97,11 @@ def parents_of(state: State, batch_size: int) -> jax.Array:
 
 
 def sanitize(fitness: Any) -> jax.Array:
-    """float32 fitness with every failed row (NaN or infinite anywhere) -inf, so that it ranks last."""
+    """float32 fitness with every failed row (NaN or infinite anywhere) -inf, so that it ranks last.
+
+    Subnormal numbers are 0: some devices take them for that when they compare, and others do not.
+    """
     fitness = jnp.asarray(fitness, jnp.float32)
+    fitness = jnp.where(jnp.abs(fitness) < SMALLEST_NORMAL, 0.0, fitness)
     failed = ~jnp.isfinite(fitness).all(-1, keepdims=True)
     return jnp.where(failed, -jnp.inf, fitness)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._controller import SMALLEST_NORMAL
 from pgjax.space import DNA
 
 S = TypeVar('S')
@@ -35,7 +36,7 @@ class HostController(abc.ABC):
     >>> import jax, numpy as np, pgjax as pg
     >>> from pgjax import search
     >>> space = pg.search_space([pg.oneof(range(5)) for _ in range(100)])
-    >>> controller = search.RegularizedEvolution(batch_size=1)
+    >>> controller = search.RegularizedEvolution(batch_size=1, memory=0)
     >>> host = controller.on_host(space)
     >>> state = jax.device_get(controller.init(space, jax.random.key(0)))
     >>> for drawn in host.draw(jax.random.split(jax.random.key(1), 500)):
@@ -92,7 +93,11 @@ def sanitized_on_host(fitness: Any) -> np.ndarray:
     """`sanitize` in NumPy."""
     fitness = np.asarray(fitness, np.float32)
     if fitness.size == 1:  # what there is most of the time
-        return fitness if math.isfinite(fitness.item()) else np.full_like(fitness, -np.inf)
+        value = fitness.item()
+        if not math.isfinite(value):
+            return np.full_like(fitness, -np.inf)
+        return fitness if abs(value) >= SMALLEST_NORMAL else np.zeros_like(fitness)
+    fitness = np.where(np.abs(fitness) < SMALLEST_NORMAL, np.float32(0.0), fitness)
     failed = ~np.isfinite(fitness).all(-1, keepdims=True)
     return np.where(failed, np.float32(-np.inf), fitness)
 

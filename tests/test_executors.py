@@ -237,23 +237,29 @@ def test_too_many_failures_in_a_row_end_the_run(tmp_path):
 
 
 def test_a_late_result_is_ignored():
-    gate, calls = threading.Event(), []
+    gate, calls, hanging = threading.Event(), [], []
+    least = min(trial.value.n for trial in make().ask())
 
     def late(exp):
         calls.append(exp)
         if len(calls) > 6:  # the second generation: what hangs may return
             gate.set()
-            time.sleep(0.1)
-        elif exp.n < 3:
+            for _ in range(200):  # until it has
+                time.sleep(0.1)
+                if not hanging:
+                    break
+        elif exp.n == least:
+            hanging.append(exp)
             gate.wait(20)
+            hanging.remove(exp)
         return {'y': 1.0}
 
     with (
         concurrent.futures.ThreadPoolExecutor(12) as threads,
         pytest.warns(UserWarning, match='returned after its timeout'),
     ):
-        study = run(make(), late, 2, threads, timeout=0.3)
-    hung = np.array([i < 6 and study.trial(i).value.n < 3 for i in range(12)])
+        study = run(make(), late, 2, threads, timeout=1.0)
+    hung = np.array([i < 6 and study.trial(i).value.n == least for i in range(12)])
     assert hung.any() and ((study.history.status == search.TrialStatus.FAILED) == hung).all()
     assert 'TrialTimeoutError' in study.trial(int(np.argmax(hung))).note['error']
 

@@ -39,7 +39,8 @@ CONTROLLERS = {
     ),
 }
 FITNESS = st.one_of(
-    st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0]), st.floats(allow_nan=True, allow_infinity=True, width=32)
+    st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1e-40, 1.0]),
+    st.floats(allow_nan=True, allow_infinity=True, width=32),
 )
 
 
@@ -131,3 +132,11 @@ def test_what_was_handed_out_is_not_changed_by_what_follows():
     for kept, copy in seen:
         for a, b in zip(jax.tree.leaves(kept), jax.tree.leaves(copy), strict=True):
             assert a.tobytes() == b.tobytes()
+
+
+def test_subnormal_fitness_counts_as_zero():
+    """A device that takes it for zero when it compares, and one that does not, choose the same parents."""
+    fitness = np.full((20, 3, 1), np.nan, np.float32)
+    fitness[10, 2], fitness[11, 0] = 0.0, 8.6e-40
+    for seed in range(2337, 2340):
+        search.testing.check_on_host(CONTROLLERS['regularized, of more than one'], FLAT, fitness, seed=seed)

@@ -163,7 +163,7 @@ def test_merging_is_a_warm_start():
     assert values(warm) == values(study) + values(other)
     assert warm.history.metrics['y'][4:].tolist() == other.history.metrics['y'].tolist()
     assert (warm.history.trial == np.arange(14)).all() and warm.generation == 4
-    assert set(np.asarray(warm.state.trial).tolist()) == set(range(6, 14)), 'the last eight are the population'
+    assert set(np.asarray(warm.state.inner.trial).tolist()) == set(range(6, 14)), 'the last eight are the population'
     next_points = [t.value for t in warm.ask()]
     assert next_points != [t.value for t in study.ask()]
     assert len(study.merge(make()).history) == 4
