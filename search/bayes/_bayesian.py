@@ -53,8 +53,8 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     finds, never one that is known. Points of one batch, and those still awaited, count as if they had returned their
     expected value (a constant liar whose lie is the model's own), so that they spread.
 
-    Departures from the paper: outcomes are normal scores of their ranks where the space is discrete, and elsewhere those
-    below the median are compressed by a logarithm; hyperparameters are the most probable ones, not integrated out;
+    Departures from the paper: outcomes are normal scores of ranks where the space is discrete, elsewhere those below
+    the median are compressed by a logarithm; hyperparameters are the most probable ones, not integrated out;
     distances of choices are Hamming, of few ordered values |difference| ** 1.5, and of other numbers Matern 5/2,
     multiplied.
 
