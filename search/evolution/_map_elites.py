@@ -12,8 +12,7 @@ import numpy as np
 
 from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, State, require, sanitize
-from pgjax.search.evolution._mutate import mutate
-from pgjax.search.evolution._seeding import seeds_first
+from pgjax.search.evolution._seeding import mutants
 from pgjax.space import DNA, Space
 from pgjax.symbolic import field
 
@@ -126,17 +125,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         number = jnp.cumsum(state.filled)  # the k-th filled cell is the first with k + 1 filled ones up to it
         drawn = jax.random.randint(select_key, (size,), 0, jnp.maximum(number[-1], 1))
         cells = jnp.minimum(jnp.searchsorted(number, drawn, side='right'), len(number) - 1)
-        dna, is_seed = seeds_first(
-            space,
-            random_key,
-            lambda: mutate(space, mutate_key, state.dna[cells]),
-            size=size,
-            asked=state.asked,
-            until=self.initial_size,
-            known=number[-1] > 0,
-        )
-        parents = jnp.where(is_seed, -1, state.trial[cells])[:, None]
-        return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
+        return mutants(space, random_key, mutate_key, state, cells, until=self.initial_size, known=number[-1] > 0)
 
     def tell(self, space: Space, state: MapElitesState, dna: DNA, fitness: Any) -> State:
         """The best new point of each cell takes it, if it is better than the elite."""

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
-from pgjax.search.evolution._mutate import mutate
-from pgjax.search.evolution._seeding import seeds_first
+from pgjax.search.evolution._seeding import mutants
 from pgjax.search.evolution._speciation import NO_SPECIES, speciate
 from pgjax.space import DNA, Space, concatenate
 
@@ -105,17 +104,7 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         share = jnp.cumsum(self.shares(state))
         drawn = jax.random.uniform(select_key, (size,)) * share[-1]
         slots = jnp.minimum(jnp.searchsorted(share, drawn, side='right'), len(share) - 1)
-        dna, is_seed = seeds_first(
-            space,
-            random_key,
-            lambda: mutate(space, mutate_key, state.dna[slots]),
-            size=size,
-            asked=state.asked,
-            until=self.population_size,
-            known=state.told > 0,
-        )
-        parents = jnp.where(is_seed, -1, state.trial[slots])[:, None]
-        return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
+        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=state.told > 0)
 
     def tell(self, space: Space, state: NEATState, dna: DNA, fitness: Any) -> State:
         """The newest points and the champions of large species stay, and each finds its species."""

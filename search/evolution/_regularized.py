@@ -11,9 +11,8 @@ import jax.numpy as jnp
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
 from pgjax.search._host import HostController
 from pgjax.search._wrappers import Dedup
-from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._regularized_host import RegularizedOnHost
-from pgjax.search.evolution._seeding import seeds_first
+from pgjax.search.evolution._seeding import mutants
 from pgjax.search.evolution.selectors import winners
 from pgjax.space import DNA, Space
 
@@ -100,17 +99,7 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         size = self.batch_size
         known = jnp.minimum(state.told, self.population_size)
         slots = winners(select_key, (size,), self.tournament_size, state.fitness, known)
-        dna, is_seed = seeds_first(
-            space,
-            random_key,
-            lambda: mutate(space, mutate_key, state.dna[slots]),
-            size=size,
-            asked=state.asked,
-            until=self.population_size,
-            known=state.told > 0,
-        )
-        parents = jnp.where(is_seed, -1, state.trial[slots])[:, None]
-        return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
+        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=state.told > 0)
 
     def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:
         """Each point takes the oldest slot."""
@@ -130,9 +119,9 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
 
     def on_host(self, space: Space) -> HostController | None:
         """Children made one by one; None for large batches, populations and ints."""
-        if not RegularizedOnHost.is_exact(self, space):
-            return None
-        return self._remembering.on_host(space) if self.memory else RegularizedOnHost(self, space)
+        if self.memory:
+            return self._remembering.on_host(space)
+        return RegularizedOnHost(self, space) if RegularizedOnHost.is_exact(self, space) else None
 
     @property
     def _remembering(self) -> Dedup:

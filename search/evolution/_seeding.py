@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from pgjax.search.evolution._mutate import mutate
+from pgjax.search.evolution._population import NO_TRIAL
 from pgjax.space import DNA, Space
+
+
+def mutants(
+    space: Space, random_key: jax.Array, mutate_key: jax.Array, state: Any, slots: jax.Array, *, until: int, known: Any
+) -> tuple[DNA, Any]:
+    """A mutation of the individual in each slot, with random points in place of those that come too early.
+
+    Args:
+      space: static.
+      random_key: consumed.
+      mutate_key: consumed.
+      state: with `dna`, `trial`, `asked` and `parents`.
+      slots: int32[B], of the parents.
+      until: see `seeds_first`.
+      known: likewise.
+
+    Returns:
+      B canonical points, and the state that remembers having asked for them.
+    """
+    dna, is_seed = seeds_first(
+        space,
+        random_key,
+        lambda: mutate(space, mutate_key, state.dna[slots]),
+        size=len(slots),
+        asked=state.asked,
+        until=until,
+        known=known,
+    )
+    parents = jnp.where(is_seed, NO_TRIAL, state.trial[slots])[:, None]
+    return dna, dataclasses.replace(state, asked=state.asked + len(slots), parents=parents)
 
 
 def seeds_first(

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, sanitize
-from pgjax.search.evolution._mutate import mutate
-from pgjax.search.evolution._seeding import seeds_first
+from pgjax.search.evolution._seeding import mutants
 from pgjax.search.multiobjective import crowding_distance, dominates
 from pgjax.space import DNA, Space, concatenate
 
@@ -81,17 +80,7 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size, filled = self.batch_size, (state.trial >= 0).sum()
         slots = jax.random.randint(select_key, (size,), 0, jnp.maximum(filled, 1))
-        dna, is_seed = seeds_first(
-            space,
-            random_key,
-            lambda: mutate(space, mutate_key, state.dna[slots]),
-            size=size,
-            asked=state.asked,
-            until=self.initial_size,
-            known=filled > 0,
-        )
-        parents = jnp.where(is_seed, -1, state.trial[slots])[:, None]
-        return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
+        return mutants(space, random_key, mutate_key, state, slots, until=self.initial_size, known=filled > 0)
 
     def tell(self, space: Space, state: SEMOState, dna: DNA, fitness: Any) -> State:
         """The archive of everything that was in it, or is told, and that none of these beats."""
