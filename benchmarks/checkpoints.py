@@ -87,7 +87,7 @@ def blocked(leaves: int, rounds: int) -> None:
     print(f'  {leaves:5} leaves {1e3 * statistics.median(times):8.2f} ms blocked; allowed {2 + 0.005 * leaves:.2f}')
 
 
-def interval(folder: pathlib.Path, seconds: float) -> None:
+def interval(folder: pathlib.Path, seconds: float, rounds: int) -> None:
     """A run with a checkpoint every so often against one that writes at the end alone, in turns."""
 
     def evaluate(exp: Any, key: jax.Array) -> dict[str, jax.Array]:
@@ -101,28 +101,35 @@ def interval(folder: pathlib.Path, seconds: float) -> None:
         return time.perf_counter() - start
 
     one(3, 1e9)
-    generations = max(3, int(3 * seconds / one(100, 1e9) * 100))
-    ratios = [one(generations, seconds) / one(generations, 1e9) for _ in range(3)]
-    print(f'\nA checkpoint every {seconds} s: {100 * (statistics.median(ratios) - 1):+.1f} % of the loop; {ratios}')
+    generations = int(5 * seconds / one(100, 1e9) * 100)
+    extra = []
+    for number in range(rounds):
+        order = (seconds, 1e9) if number % 2 else (1e9, seconds)
+        walls = {every: one(generations, every) for every in order}
+        extra.append(100 * (walls[seconds] / walls[1e9] - 1))
+    middle, error = statistics.median(extra), statistics.stdev(extra) / rounds**0.5
+    print(f'\nA checkpoint every {seconds} s: {middle:+.2f} +- {error:.2f} % of the loop')
+    print(f'so every 30 s, as by default: {middle * seconds / 30:+.3f} +- {error * seconds / 30:.3f} %')
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--megabytes', type=int, default=500)
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--seconds', type=float, default=10.0, help='between checkpoints')
+    parser.add_argument('--seconds', type=float, default=1.0, help='between checkpoints')
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix='pgjax-checkpoints-', dir='.'))
     generator = np.random.default_rng(0)
     try:
         large = {f'array {i}': generator.integers(0, 255, arguments.megabytes * 125_000, np.uint8) for i in range(8)}
         compare(f'{arguments.megabytes} MB in 8 arrays', large, folder, arguments.rounds)
-        small = {f'leaf {i}': generator.normal(size=100).astype(np.float32) for i in range(SMALL_LEAVES)}
-        compare(f'{SMALL_LEAVES} leaves of 400 bytes', small, folder, 4 * arguments.rounds)
+        for size in (20_000, 400):
+            small = {f'leaf {i}': generator.normal(size=size // 4).astype(np.float32) for i in range(SMALL_LEAVES)}
+            compare(f'{SMALL_LEAVES} leaves of {size} bytes', small, folder, 4 * arguments.rounds)
         print('\nFetching the state')
         for leaves in (10, 100, 1000):
             blocked(leaves, 4 * arguments.rounds)
-        interval(folder, arguments.seconds)
+        interval(folder, arguments.seconds, 2 * arguments.rounds)
     finally:
         shutil.rmtree(folder)
 

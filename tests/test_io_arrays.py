@@ -279,7 +279,7 @@ def entry(**changes):
 def stamp(*entries, **changes):
     return {
         'format': _arrays.FORMAT,
-        'version': 1,
+        'version': _bundle.VERSION,
         'writer': '',
         'attributes': {},
         'arrays': list(entries),
@@ -350,8 +350,18 @@ def test_compressed_data_is_refused(tmp_path, bundle):
 
 def test_a_newer_format_is_named(tmp_path):
     forge(str(tmp_path / 'b'), {}, stamp(version=7, writer='pgjax 9'))
-    with pytest.raises(errors.StudyVersionError, match=r"format 7, written by 'pgjax 9'.* format 1"):
+    with pytest.raises(errors.StudyVersionError, match=r"format 7, written by 'pgjax 9'.* format 2"):
         _arrays.load_arrays(tmp_path / 'b')
+
+
+def test_the_first_format_is_read(tmp_path):
+    """Its arrays had a checksum of TensorStore's, too."""
+    path = str(tmp_path / 'b')
+    forge(path, {}, stamp(entry(), version=1))
+    spec = _bundle.array_spec(_bundle.Base.folder(path), 'small/', 4, version=1)
+    assert spec['metadata']['codecs'] == [{'name': 'bytes'}, {'name': 'crc32c'}]
+    ts.open(spec, create=True).result().write(np.zeros(4, np.uint8)).result()
+    assert same(_arrays.load_arrays(path)[0], {'x': np.zeros(1, np.float32)})
 
 
 def test_links_are_not_followed(bundle, tmp_path):

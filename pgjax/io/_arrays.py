@@ -8,7 +8,6 @@ with its own SHA-256, the bundle's digest. Nothing in a bundle names a path, a d
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import secrets
@@ -16,7 +15,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,8 +40,7 @@ from pgjax.io._files import TEMPORARY, fsync_directory, fsync_tree, pack_json, s
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}  # `dtype.name` takes 10 us
 
 
-@dataclasses.dataclass(frozen=True)
-class HostArray:
+class HostArray(NamedTuple):
     """The bytes of one array, on the host.
 
     Attributes:
@@ -61,6 +59,8 @@ class HostArray:
 def to_host(arrays: Mapping[str, Any], *, copy: bool = False) -> dict[str, HostArray]:
     """The bytes of each array, fetched from the devices all at once; what is host data already stays.
 
+    A search waits for this, hence what is asked of each array is little: some microseconds.
+
     Args:
       arrays: NumPy and JAX arrays, typed PRNG key arrays, numbers, or results of this function.
       copy: whether to copy what would share memory with the caller, who may then change or donate it.
@@ -69,42 +69,44 @@ def to_host(arrays: Mapping[str, Any], *, copy: bool = False) -> dict[str, HostA
       EncodeError: a name is not a string, or a dtype has no stored form.
       TopologyError: an array lies on other processes' devices too.
     """
-    fetched = {name: _unwrap(name, value) for name, value in arrays.items()}
-    jax = sys.modules.get('jax')  # without it there are no JAX arrays
-    if jax is not None and jax.default_backend() != 'cpu':  # what is there already costs 10 us an array to ask for
-        for value, _ in fetched.values():
-            if isinstance(value, jax.Array):
-                value.copy_to_host_async()
-    return {name: _bytes_of(name, value, key, copy) for name, (value, key) in fetched.items()}
+    kinds: dict[str, str] = {}
+    if (jax := sys.modules.get('jax')) is not None:  # without it there are no JAX arrays
+        arrays, kinds = _numbers(jax, arrays)
+    return {name: _bytes_of(name, value, kinds.get(name), copy) for name, value in arrays.items()}
 
 
-def _unwrap(name: Any, value: Any) -> tuple[Any, str | None]:
-    """`value`, or the numbers in a key array with the kind of the keys."""
+def _numbers(jax: Any, arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The arrays, on their way to the host, with the numbers in place of keys; and the kinds of these keys."""
+    kinds, result, kind_of_array = {}, dict(arrays), jax.Array
+    alone, remote = jax.process_count() == 1, jax.default_backend() != 'cpu'
+    for name, value in arrays.items():
+        if not isinstance(value, kind_of_array):
+            continue
+        if not (alone or value.is_fully_addressable or value.is_fully_replicated):
+            raise TopologyError(
+                f'Array {show(name)} is spread over several processes; gather it, or save only the part '
+                'in `addressable_shards`.'
+            )
+        if not isinstance(value.dtype, np.dtype) and jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
+            if (kind := str(jax.random.key_impl(value))) not in KEYS:
+                raise EncodeError(f'Array {show(name)} holds PRNG keys of kind {show(kind)}; stored are {KEYS}.')
+            kinds[name], result[name] = kind, jax.random.key_data(value)
+        if remote:  # what is there already costs 10 us an array to ask for
+            result[name].copy_to_host_async()
+    return result, kinds
+
+
+def _bytes_of(name: Any, value: Any, key: str | None, copy: bool) -> HostArray:
     if not isinstance(name, str):
         raise EncodeError(f'An array must be named by a string; got {show(name)}.')
-    jax = sys.modules.get('jax')
-    if jax is None or not isinstance(value, jax.Array):
-        return value, None
-    if not (value.is_fully_addressable or value.is_fully_replicated):
-        raise TopologyError(
-            f'Array {show(name)} is spread over several processes; gather it, or save only the part '
-            'in `addressable_shards`.'
-        )
-    if isinstance(value.dtype, np.dtype) or not jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
-        return value, None
-    if (kind := str(jax.random.key_impl(value))) not in KEYS:
-        raise EncodeError(f'Array {show(name)} holds PRNG keys of kind {show(kind)}; stored are {KEYS}.')
-    return jax.random.key_data(value), kind
-
-
-def _bytes_of(name: str, value: Any, key: str | None, copy: bool) -> HostArray:
     if isinstance(value, HostArray):
         return value
     array = np.asarray(value)
     if (called := _NAMES.get(array.dtype) or _native_name(array.dtype)) is None:
         raise EncodeError(f'Array {show(name)} has dtype {array.dtype}, which cannot be stored.')
-    flat = np.array(array, DTYPES[called], order='C', copy=True if copy else None).reshape(-1)
-    return HostArray(called, array.shape, flat.view(np.uint8), key)
+    if copy or not array.flags.c_contiguous or array.dtype is not DTYPES[called]:
+        array = np.array(array, DTYPES[called], order='C', copy=True if copy else None)
+    return HostArray(called, array.shape, array.reshape(-1).view(np.uint8), key)
 
 
 def _native_name(dtype: np.dtype) -> str | None:
