@@ -53,7 +53,7 @@ def study_at(path, controller):
 
 def digest(study):
     """SHA-256 of all that is reproducible: the history but for wall time, and the controller's state."""
-    return sha256(history(study), *jax.tree.leaves(study.state))
+    return sha256(history(study), *map(jnp.asarray, jax.tree.leaves(study.state)))
 
 
 def history(study, number=None):
