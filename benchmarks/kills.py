@@ -10,7 +10,6 @@ killed.
 
 import argparse
 import multiprocessing
-import os
 import pathlib
 import random
 import shutil
@@ -19,13 +18,12 @@ import time
 import warnings
 
 import jax
-from reliability import Announced, digest, evaluate
+from reliability import SPACE, Announced, digest, evaluate
 
 import pgjax as pg
 from pgjax import search
 
-SPACE = pg.Dict(width=pg.oneof([3, 5]), scale=pg.floatv(1e-3, 1.0, scale='log'), mix=pg.floatv(0.0, 1.0))
-FINITE = pg.Dict(width=pg.oneof([3, 5]), scale=pg.oneof([1e-3, 0.1, 1.0]), mix=pg.oneof([i / 1000 for i in range(1001)]))
+FINITE = SPACE.rebind(scale=pg.oneof([1e-3, 0.1, 1.0]), mix=pg.floatv(0.0, 1.0, step=0.001))
 CONTROLLERS = {
     'Random': search.Random(batch_size=8),
     'Sweep': search.Sweep(batch_size=8),
@@ -37,7 +35,7 @@ CONTROLLERS = {
     'NSGA2': search.NSGA2(population_size=24, batch_size=8),
     'SEMO': search.SEMO(batch_size=8),
     'MapElites': search.MapElites(bounds=[(-10.0, 10.0)], bins=8, batch_size=8),
-    'Islands': search.Islands(search.RegularizedEvolution(population_size=8, tournament_size=4, batch_size=2), number=4),
+    'Islands': search.Islands(search.Genetic(population_size=8, batch_size=2), number=4),
     'REINFORCE': search.REINFORCE(batch_size=8),
     'PPO': search.PPO(batch_size=8),
     'TPE': search.TPE(batch_size=8, capacity=64),

@@ -1,15 +1,12 @@
-"""Kills and damages studies, and counts what is lost: nothing may be lost silently.
+"""Damages studies and cuts their power, and counts what is lost: nothing may be lost silently.
 
-usage: python benchmarks/reliability.py kills [--number 100]
-       python benchmarks/reliability.py damage [--every 1]
+usage: python benchmarks/reliability.py damage [--every 1]
        python benchmarks/reliability.py power [--number 200]       (as root, on Linux)
 
-`kills` sends SIGKILL to running studies at random moments, a third of them within saves, going on after each. A
-study must always load without a warning, lose no more than the generation that was announced last and the one that
-was being saved meanwhile, and end bit-identical to one that nobody killed. `damage` flips one bit of every byte of a
-small study, cuts every file at every length, empties and deletes it: loading must refuse, or warn and fall back, or
-give the very same study. `power` runs a study on a disk image, stops it at random moments and copies what has reached
-the image: what a disk holds after a power cut. Mounted elsewhere, each copy must hold all that was saved, unharmed.
+`damage` flips one bit of every byte of a small study, cuts every file at every length, empties and deletes it: loading
+must refuse, or warn and fall back, or give the very same study. `power` runs a study on a disk image, stops it at
+random moments and copies what has reached the image: what a disk holds after a power cut. Mounted elsewhere, each copy
+must hold all that was saved, unharmed.
 """
 
 import argparse
@@ -78,44 +75,6 @@ class Announced(search.Progress):
 
 def child(path, controller):
     study_at(path, controller).run(evaluate, 100_000, progress=Announced(), checkpoint_seconds=0.0)
-
-
-def kills(number):
-    """Kills `number` runs, spread over the controllers."""
-    cache = tempfile.mkdtemp()
-    environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
-    for name in CONTROLLERS:
-        folder = tempfile.mkdtemp()
-        path, generator, saved, began = os.path.join(folder, 'study'), random.Random(name), 0, time.perf_counter()
-        for kill in range(number // len(CONTROLLERS)):
-            announced = killed(path, name, generator, kill % 3 == 0, environment)
-            with warnings.catch_warnings():
-                warnings.simplefilter('error')
-                reached = search.Study.load(path).generation
-            saved = max(saved, announced - 2)
-            assert reached >= saved, f'{path}: generation {saved} was saved and {reached} is there'
-            saved = reached
-        straight = study_at(None, name).run(evaluate, saved, progress=False)
-        assert digest(search.Study.load(path)) == digest(straight), f'{path} differs from a run that nobody killed'
-        seconds = time.perf_counter() - began
-        print(
-            f'{name}: {kill + 1} kills over {saved} generations, nothing lost, same bytes; {seconds:.0f} s', flush=True
-        )
-        shutil.rmtree(folder)
-    shutil.rmtree(cache)
-
-
-def killed(path, controller, generator, within_save, environment):
-    """The last generation that a run announced before it was killed."""
-    command = [sys.executable, __file__, 'child', path, controller]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    announced = int(process.stdout.readline() or 0)
-    if within_save:  # the announcement comes just before a save
-        time.sleep(generator.random() * 0.004)
-    else:
-        time.sleep(generator.random() * 0.4)
-    process.kill()
-    return max([announced, *map(int, process.communicate()[0].split())])
 
 
 def power_cuts(number):
@@ -210,7 +169,6 @@ def answer(folder, file, content, truth, earlier):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     modes = parser.add_subparsers(dest='mode')
-    modes.add_parser('kills').add_argument('--number', type=int, default=100)
     modes.add_parser('damage').add_argument('--every', type=int, default=1)
     modes.add_parser('power').add_argument('--number', type=int, default=200)
     running = modes.add_parser('child')
@@ -219,14 +177,10 @@ def main():
     arguments = parser.parse_args()
     if arguments.mode == 'child':
         child(arguments.path, arguments.controller)
-    elif arguments.mode == 'damage':
-        damage(arguments.every)
     elif arguments.mode == 'power':
         power_cuts(arguments.number)
     else:
-        kills(getattr(arguments, 'number', 20))
-        if arguments.mode is None:
-            damage(97)
+        damage(getattr(arguments, 'every', 97))
 
 
 if __name__ == '__main__':

@@ -2,11 +2,13 @@
 
 On a CPU XLA sorts one array of integers four times faster than a float array with its positions, and twice as fast as
 `top_k` of all: it then has no comparison function to call. So the position of a row is packed below as many bits of
-its key as fit, and rows are sorted by one such digit after the other, the least significant first.
+its key as fit, and rows are sorted by one such digit after the other, the least significant first. Where the first rows
+alone are wanted, they are found before by bisection of the keys, which costs less than sorting the others too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,16 +16,30 @@ import jax.numpy as jnp
 import numpy as np
 
 _WORD, _SIGN = 32, np.uint32(1 << 31)
+_FEW = 1024  # rows that are as soon sorted as counted
 Key = tuple[jax.Array, int]  # uint32[N], and how many of its low bits may be set
 
 
-def order_by(*keys: Key) -> jax.Array:
+def order_by(*keys: Key, first: int | None = None) -> jax.Array:
     """int32[N]: the rows in ascending order of the first key, of equals by the next, and in the end by position.
+
+    Args:
+      keys: at least one.
+      first: how many rows are wanted, from the start; all by default.
 
     >>> import jax.numpy as jnp
     >>> order_by((jnp.array([1, 0, 1, 0], 'uint32'), 1), float_key(jnp.array([2.0, 9.0, -3.0, 0.0]))).tolist()
     [3, 1, 2, 0]
     """
+    number = keys[0][0].shape[0]
+    if first is not None and number > _FEW and first <= number // 2:
+        rows = _lowest(keys, first)
+        return rows[_sorted([(key[rows], bits) for key, bits in keys])]
+    return _sorted(keys)[:first]
+
+
+def _sorted(keys: Sequence[Key]) -> jax.Array:
+    """int32[N]: the rows in order, by as many sorts as there are digits."""
     number = keys[0][0].shape[0]
     held = max(1, (number - 1).bit_length())  # bits of a position
     position = jnp.arange(number, dtype=jnp.uint32)
@@ -36,7 +52,42 @@ def order_by(*keys: Key) -> jax.Array:
     return order
 
 
-def _digit(keys: tuple[Key, ...], start: int) -> jax.Array:
+def _lowest(keys: Sequence[Key], wanted: int) -> jax.Array:
+    """int32[wanted]: the rows that come first, in the order of their positions."""
+    total = sum(bits for _, bits in keys)
+    taken, equal, missing = False, True, jnp.int32(wanted)
+    for start in reversed(range(0, total, _WORD)):
+        word = _digit(keys, start)
+        limit = _nth(word, equal, missing, min(_WORD, total - start))
+        below = equal & (word < limit)
+        taken, equal, missing = taken | below, equal & (word == limit), missing - below.sum(dtype=jnp.int32)
+    taken |= equal & (_running_count(equal) <= missing)
+    rows = jnp.arange(len(keys[0][0]), dtype=jnp.int32)
+    place = jnp.where(taken, _running_count(taken) - 1, wanted + rows)  # those out of range are dropped
+    return jnp.zeros(wanted, jnp.int32).at[place].set(rows, mode='drop', unique_indices=True)
+
+
+def _nth(word: jax.Array, counted: Any, number: jax.Array, bits: int) -> jax.Array:
+    """uint32[]: the number-th of the words counted, in ascending order; bit by bit, from the highest."""
+
+    def with_bit(index: jax.Array, found: jax.Array) -> jax.Array:
+        higher = found | jnp.uint32(1) << (bits - 1 - index).astype(jnp.uint32)
+        fewer = (counted & (word < higher)).sum(dtype=jnp.int32) < number
+        return jnp.where(fewer, higher, found)
+
+    return jax.lax.fori_loop(0, bits, with_bit, jnp.uint32(0))
+
+
+def _running_count(true: jax.Array) -> jax.Array:
+    """int32[N]: how many are true up to each; in two steps, as a cumulative sum of all takes ten times as long."""
+    number, width = true.shape[0], 128
+    rows = jnp.pad(true, (0, -number % width)).reshape(-1, width).astype(jnp.float32)
+    within = rows @ jnp.triu(jnp.ones((width, width), jnp.float32))
+    before = jnp.cumsum(within[:, -1]) - within[:, -1]
+    return (within + before[:, None]).reshape(-1)[:number].astype(jnp.int32)
+
+
+def _digit(keys: Sequence[Key], start: int) -> jax.Array:
     """uint32[N]: the bits from `start` on of all keys in a row, the last key lowest; those above a word are lost."""
     digit, offset = jnp.zeros_like(keys[0][0]), 0
     for key, bits in reversed(keys):

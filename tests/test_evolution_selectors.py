@@ -81,6 +81,20 @@ def five_best(rows, fitness, count):
     return chosen.trial, chosen.mask
 
 
+@pytest.mark.parametrize('shuffled', [False, True])
+def test_the_top_of_many(shuffled):
+    """Of equals the earliest trials, wherever they stand: also those that are just taken, or just not."""
+    generator, number = np.random.default_rng(0), 3000
+    fitness = generator.integers(0, 5, number).astype(np.float32)
+    dna = pg.DNA(jnp.zeros((number, 1), jnp.int32), jnp.zeros((number, 0)))
+    many = told(dna, jnp.asarray(fitness)[:, None], 0, 0)
+    many = many[generator.permutation(number)] if shuffled else many
+    order = np.lexsort((np.arange(number), -fitness))
+    for size in (1, 700, 1400):
+        chosen, _ = jax.jit(selectors.Top(size).apply)(jax.random.key(0), many, Context.start(SPACE))
+        assert np.asarray(chosen.trial).tolist() == order[:size].tolist()
+
+
 @given(st.permutations(range(N)), st.lists(VALUES, min_size=N, max_size=N), st.integers(0, N))
 def test_of_equals_the_earliest_trial_survives_wherever_it_stands(rows, fitness, count):
     trial, mask = map(np.asarray, five_best(jnp.array(rows), jnp.array(fitness), count))

@@ -127,22 +127,35 @@ def concatenate(parts: list[Population]) -> Population:
     return dataclasses.replace(joined[source], mask=row < counted)
 
 
-def ranked(population: Population, value: jax.Array | None = None) -> jax.Array:
-    """int32[N], the rows from the best to the worst; equals by trial, the earliest first, and absent ones last.
+def ranked(population: Population, value: jax.Array | None = None, size: int | None = None) -> jax.Array:
+    """int32[size], the rows from the best to the worst; equals by trial, the earliest first, and absent ones last.
 
     Args:
       population: N rows.
       value: float[N], what makes an individual good; NaN is worst. By default it is the fitness; with several
         objectives the front, then crowding (`multiobjective.best_first`).
+      size: how many rows are wanted, from the best; all by default.
     """
     absent = int_key(~population.mask, 2)
     if value is None and population.fitness.shape[-1] > 1:
-        return best_first(population.fitness, tier=absent[0].astype(jnp.int32), tiers=2)
+        return best_first(population.fitness, size, tier=absent[0].astype(jnp.int32), tiers=2)
     value = population.fitness[:, 0] if value is None else value
     worst_last = float_key(jnp.where(jnp.isnan(value), jnp.inf, -value))
-    by_position = order_by(absent, worst_last)
-    key, trial, there = (x[by_position] for x in (worst_last[0], population.trial, population.mask))
-    # Equals mostly stand in the order of their trials as it is: those told later come later.
-    as_told = ((key[:-1] != key[1:]) | (trial[:-1] <= trial[1:]) | ~there[1:]).all()
-    by_trial = lambda: order_by(absent, worst_last, int_key(population.trial))  # noqa: E731  a name for a branch
+    by_position = order_by(absent, worst_last, first=size)
+    by_trial = lambda: order_by(absent, worst_last, int_key(population.trial), first=size)  # noqa: E731  for a branch
+    as_told = _is_by_trial(population, worst_last[0], by_position)
     return jax.lax.cond(as_told, lambda: by_position, by_trial)
+
+
+def _is_by_trial(population: Population, key: jax.Array, rows: jax.Array) -> jax.Array:
+    """Whether equals among the first rows by `key`, and the next ones, stand in the order of their trials already.
+
+    Mostly they do: those told later come later.
+    """
+    keys, trial, there = (x[rows] for x in (key, population.trial, population.mask))
+    within = ((keys[:-1] != keys[1:]) | (trial[:-1] <= trial[1:]) | ~there[1:]).all()
+    if not 0 < len(rows) < len(key):
+        return within
+    last = keys == keys[-1]
+    after = (key == keys[-1]) & population.mask & (jnp.arange(len(key)) > jnp.max(jnp.where(last, rows, -1)))
+    return within & (jnp.max(jnp.where(last, trial, -1)) <= jnp.min(jnp.where(after, population.trial, LAST)))

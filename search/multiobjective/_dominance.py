@@ -142,10 +142,10 @@ def best_first(fitness: Any, size: int | None = None, tier: Any = None, tiers: i
         fitness = jnp.where(tier[:, None] > 0, -jnp.inf, fitness)
         keys.append(int_key(tier, tiers))
     if fitness.shape[-1] == 1:
-        return order_by(*keys, float_key(-fitness[:, 0]))[:size]
+        return order_by(*keys, float_key(-fitness[:, 0]), first=size)
     ranks = nondominated_ranks(fitness, size)
     crowding = crowding_distance(fitness, ranks)
-    return order_by(*keys, int_key(ranks, len(fitness) + 1), float_key(-crowding))[:size]
+    return order_by(*keys, int_key(ranks, len(fitness) + 1), float_key(-crowding), first=size)
 
 
 def nondominated_sort(fitness: Any) -> list[list[int]]:

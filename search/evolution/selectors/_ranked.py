@@ -25,7 +25,7 @@ class Top(Selector, type_name='pgjax.search.evolution.selectors.Top'):
         """The first rows of the ranking."""
         del key
         size, count = size_and_count(self.n, population, context, repeats=False)
-        return ranked(population, values_of(population, self.key))[:size], count
+        return ranked(population, values_of(population, self.key), size), count
 
     def merge(self, key: jax.Array, old: Population, new: Population, context: Context) -> tuple[Population, Context]:
         """The ranking puts absent rows last, wherever they are: survivors alone are moved."""
