@@ -251,6 +251,17 @@ def long_histories(folder: pathlib.Path) -> None:
         print(f'  {trials:>9,} trials {cpu_per_call(step, 32):10.0f} {1e3 * min(saves):10.1f} {opened:10.2f}')
 
 
+def page(folder: pathlib.Path) -> None:
+    trials, random = 100_000, np.random.default_rng(0)
+    study = search.Study(template(pg), search.Random(batch_size=4000), objectives='y')
+    while len(study.history) < trials:
+        study = study.tell(asked := study.ask(), {'y': random.normal(size=len(asked))})
+    start = time.perf_counter()
+    study.report(folder / 'report.html')
+    seconds, size = time.perf_counter() - start, (folder / 'report.html').stat().st_size
+    print(f'\nThe report of {trials:,} trials: {seconds:.2f} s of wall time, {size / 1e6:.2f} MB')
+
+
 def main() -> None:
     folder = pathlib.Path(tempfile.mkdtemp(prefix='pgjax-studies-', dir='.'))
     try:
@@ -259,6 +270,7 @@ def main() -> None:
         single_trials()
         workers()
         long_histories(folder)
+        page(folder)
         on_disk(folder)
     finally:
         shutil.rmtree(folder)

@@ -55,7 +55,8 @@ def _sorted(keys: Sequence[Key]) -> jax.Array:
 def _lowest(keys: Sequence[Key], wanted: int) -> jax.Array:
     """int32[wanted]: the rows that come first, in the order of their positions."""
     total = sum(bits for _, bits in keys)
-    taken, equal, missing = False, True, jnp.int32(wanted)
+    nobody = jnp.zeros(keys[0][0].shape, bool)
+    taken, equal, missing = nobody, ~nobody, jnp.int32(wanted)
     for start in reversed(range(0, total, _WORD)):
         word = _digit(keys, start)
         limit = _nth(word, equal, missing, min(_WORD, total - start))

@@ -1,6 +1,8 @@
 """Model-based controllers: the process and its acquisitions against plain NumPy and SciPy, densities, learning."""
 
+import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +15,22 @@ import pgjax as pg
 from pgjax import search
 from pgjax.search.bayes import TPE, Bayesian
 from pgjax.search.bayes._acquisition import log_expected_improvement
+from pgjax.search.bayes._candidates import is_near
 from pgjax.search.bayes._features import blocks, features, is_ordered
 from pgjax.search.bayes._kernel import Hyperparameters, kernel, noise_variance
+from pgjax.search.bayes._learned import agreement
 from pgjax.search.bayes._observations import await_points, empty, observe, told_first
 from pgjax.search.bayes._parzen import Parzen, draw, log_density
-from pgjax.search.bayes._posterior import fit, log_posterior, log_posterior_gradient, predict, predict_jointly
-from pgjax.search.bayes._warp import half_logarithm, normal_scores
+from pgjax.search.bayes._posterior import (
+    fit,
+    log_posterior,
+    log_posterior_gradient,
+    predict,
+    predict_jointly,
+    without_itself,
+)
+from pgjax.search.bayes._warp import half_logarithm, normal_scores, yeo_johnson
+from pgjax.space import concatenate
 
 SPACE = search.testing.mixed_space()
 CONTROLLERS = {
@@ -132,6 +144,50 @@ def test_posterior_is_the_plain_one():
 
 
 @pytest.mark.slow
+def test_what_is_expected_of_a_point_that_was_left_out():
+    """Without the factorizations of nine smaller models; the awaited point does not count."""
+    about, hyper, dna, outcomes = example()
+    plain = np.array([[plain_kernel(SPACE, hyper, dna[i], dna[j]) for j in range(9)] for i in range(9)])
+    told, used, padded = np.arange(12) < 9, np.arange(12) < 10, jnp.pad(outcomes, (0, 3))
+    found = without_itself(fit(about, hyper, features(SPACE, dna[:12]), padded, told, used), padded, told)
+    for i in range(9):
+        rest = np.arange(9) != i
+        covariance = plain[np.ix_(rest, rest)] + float(noise_variance(hyper)) * np.eye(8)
+        assert float(found[i]) == pytest.approx(plain[i, rest] @ np.linalg.solve(covariance, outcomes[rest]), abs=2e-3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.floats(-9, 9, width=16)), min_size=2, max_size=20))
+def test_agreement_is_the_rank_correlation_of_the_better_half(pairs):
+    fitness, predicted = np.full(22, -np.inf, np.float32), np.zeros(22, np.float32)
+    for i, pair in enumerate(pairs):
+        fitness[i], predicted[i] = pair
+    known = empty(SPACE, 22)
+    told = np.arange(22) < len(pairs) + 1  # one of them has failed
+    known = dataclasses.replace(known, fitness=jnp.asarray(fitness), told=jnp.asarray(told))
+    better = sorted(f for f, _ in pairs)[len(pairs) // 2]
+    top = [pair for pair in pairs if pair[0] >= better]
+    compared = [(np.sign(f - g), np.sign(p - q)) for (f, p), (g, q) in itertools.combinations(top, 2) if f != g]
+    expected = np.mean([a * b for a, b in compared]) if compared else 0.0
+    assert float(agreement(jnp.asarray(predicted), known)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_near_points_differ_in_one_decision():
+    dna = jax.tree.map(np.asarray, SPACE.random(jax.random.key(0), (1,)))
+    near = jax.tree.map(np.asarray, search.evolution.mutate(SPACE, jax.random.key(1), dna[np.zeros(40, int)]))
+    points = concatenate([dna, near, SPACE.random(jax.random.key(2), (40,))])
+    found = np.asarray(is_near(SPACE, points, dna[0]))
+    assert found[0] and found[1:41].all() and not found[41:].all()
+    both = np.asarray(SPACE.active(points) & SPACE.active(dna[0]))
+    genes, center = (np.concatenate([x.choices, x.floats], -1) for x in (points, dna[0]))
+    groups = [(d.kind == 'float', d.column) if d.group is None else d.group for d in SPACE.decisions]
+    for point, is_found, used in zip(genes, found, both, strict=True):
+        columns = [d.column + (d.kind == 'float') * SPACE.num_choices for d in SPACE.decisions]
+        changed = {group for group, c in zip(groups, columns, strict=True) if used[c] and point[c] != center[c]}
+        assert is_found == (len(changed) <= 1)
+
+
+@pytest.mark.slow
 def test_likelihood_is_the_plain_one_and_its_gradient_the_difference():
     about, hyper, dna, outcomes = example()
     seen, told, padded = features(SPACE, dna[:12]), np.arange(12) < 9, jnp.pad(outcomes, (0, 3))
@@ -168,7 +224,7 @@ def test_expected_improvement_is_the_closed_form():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('warp', [half_logarithm, normal_scores])
+@pytest.mark.parametrize('warp', [half_logarithm, normal_scores, yeo_johnson])
 def test_warped_outcomes_keep_their_order_and_take_any_input(warp):
     told = np.arange(9) < 8
     fitness = jnp.array([3.0, -1e30, 5.0, -jnp.inf, 4.0, 1e30, 5.0, -2.0, 99.0])
@@ -191,6 +247,18 @@ def test_normal_scores_are_those_of_ranks(values):
     quantiles = scipy.stats.norm.ppf((scipy.stats.rankdata(values) - 0.5) / len(values))
     deviation = quantiles.std() if quantiles.std() > 1e-6 else 1.0
     np.testing.assert_allclose(scores[: len(values)], (quantiles - quantiles.mean()) / deviation, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_power_of_outcomes_is_the_most_likely_one():
+    for seed, power in enumerate([0.5, 1.0, 2.0, 3.0]):
+        values = np.random.default_rng(seed).normal(size=40)
+        values = np.sign(values) * np.abs(values) ** power
+        values = (values - values.mean()) / values.std()
+        best = np.clip(scipy.stats.yeojohnson_normmax(values), 0.0, 4.0)
+        made = scipy.stats.yeojohnson(values, best)
+        found = yeo_johnson(jnp.asarray(values, jnp.float32), jnp.ones(40, bool))
+        np.testing.assert_allclose(found, (made - made.mean()) / made.std(), atol=0.1)  # powers are an eighth apart
 
 
 @pytest.mark.slow
@@ -271,7 +339,7 @@ def test_goes_on_when_all_fail_or_all_are_equal(name, fitness):
     for key in jax.random.split(jax.random.key(1), 9):
         dna, state = turn(state, key)
         assert not np.asarray(space.violations(dna)).any()
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(getattr(state, 'hyper', ())))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(getattr(state, 'learned', ())))
 
 
 @pytest.mark.slow

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pgjax.search.bayes._observations import equal_rows
 from pgjax.search.evolution import mutate
@@ -45,6 +48,30 @@ def climb(
     # The random points are one round more, so that the score, which is most of the program, is compiled once.
     nobody = fresh[:kept], jnp.full(kept, -jnp.inf)
     return jax.lax.scan(step, nobody, jnp.arange(rounds + 1))[0]
+
+
+def is_near(space: Space, dna: DNA, center: DNA) -> jax.Array:
+    """bool[n]: which of n points differ from one point in one decision at most, among those that both use.
+
+    The slots of a group, which must differ among themselves or be in order, count as one decision.
+    """
+    both = space.active(dna) & space.active(center)
+    other = jnp.concatenate([dna.choices != center.choices, dna.floats != center.floats], -1) & both
+    return ((other.astype(jnp.float32) @ _members(space)) > 0).sum(-1) <= 1
+
+
+@functools.lru_cache(maxsize=256)
+def _members(space: Space) -> np.ndarray:
+    """float32[C + F, U]: which gene belongs to which of U decisions, the slots of a group to one."""
+    owner: dict[int, Any] = {}
+    for decision in space.decisions:
+        gene = decision.column + (space.num_choices if decision.kind == 'float' else 0)
+        owner[gene] = ('gene', gene) if decision.group is None else ('group', decision.group)
+    number = {of: i for i, of in enumerate(dict.fromkeys(owner.values()))}
+    result = np.zeros((space.num_choices + space.num_floats, len(number)), np.float32)
+    for gene, of in owner.items():
+        result[gene, number[of]] = 1.0
+    return result
 
 
 def _repeat(dna: DNA, number: int) -> DNA:

@@ -51,6 +51,11 @@ class Blocks:
         return int(self.block.max(initial=-1)) + 1
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether some decisions are numbers."""
+        return bool(len(self.ladder) or len(self.position))
+
+    @property
     def num_positions(self) -> int:
         """The number of weights of positions, Q."""
         return len(self.position)

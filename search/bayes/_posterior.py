@@ -67,6 +67,15 @@ def fit(
     return Posterior(hyper, seen, used, weights, root)
 
 
+def without_itself(posterior: Posterior, outcomes: jax.Array, told: jax.Array) -> jax.Array:
+    """float32[n]: what the model expects of each row told, had its outcome not been told; of others anything.
+
+    It takes no other factorization (Rasmussen and Williams, 2006, equation 5.12).
+    """
+    precision = (jnp.where(told[:, None], posterior.root, 0.0) ** 2).sum(0)  # the diagonal of the inverse covariance
+    return outcomes - posterior.weights / jnp.maximum(precision, 1e-9)
+
+
 def _inverse_root(matrix: jax.Array) -> jax.Array:
     factor = jnp.linalg.cholesky(matrix)
     return jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix)), lower=True)

@@ -1,7 +1,8 @@
 """Outcomes as a Gaussian process likes them: standardized, bad ones pulled in, failures as bad as the worst.
 
-Where a space is discrete, neighbours may differ by anything, and ranks say all that matters (`normal_scores`). Along a
-line outcomes are smooth, which ranks would spoil next to an optimum (`half_logarithm`).
+Among choices neighbours may differ by anything, and ranks say all that matters (`normal_scores`). Along a line outcomes
+are smooth, which ranks would spoil next to an optimum (`half_logarithm`); on a ladder of few values they may be
+(`yeo_johnson`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,37 @@ def normal_scores(fitness: jax.Array, told: jax.Array) -> jax.Array:
     share = (worse + no_better) / (2 * jnp.maximum(known.sum(), 1))
     scores = jax.scipy.special.ndtri(jnp.where(known, share, 0.5))
     return _with_failures(scores, known, told)
+
+
+def yeo_johnson(fitness: jax.Array, told: jax.Array) -> jax.Array:
+    """Outcomes to the power with which they are most nearly normal (Yeo and Johnson, 2000), from 0 to 4.
+
+    Args:
+      fitness: float32[n], -inf where failed, which is worth the worst outcome.
+      told: bool[n], which rows count.
+
+    Returns:
+      float32[n], finite, of mean 0 and deviation 1 over the rows told; 0 elsewhere.
+    """
+    known = told & jnp.isfinite(fitness)
+    top = jnp.max(jnp.where(known, jnp.abs(fitness), 0.0))  # squares of huge outcomes would overflow
+    values = standardize(jnp.where(known, fitness, 0.0) / jnp.where(top > 0, top, 1.0), known)
+    logarithm, number = jnp.log1p(jnp.abs(values)), jnp.maximum(known.sum(), 1)
+
+    def curved(power: jax.Array) -> jax.Array:
+        exponent = jnp.where(values >= 0, power, 2.0 - power)
+        is_zero = jnp.abs(exponent) < 1e-3
+        size = jnp.where(is_zero, logarithm, jnp.expm1(exponent * logarithm) / jnp.where(is_zero, 1.0, exponent))
+        return jnp.where(known, jnp.sign(values) * size, 0.0)
+
+    def log_likelihood(power: jax.Array) -> jax.Array:
+        made = curved(power)
+        variance = (jnp.where(known, made - made.sum() / number, 0.0) ** 2).sum() / number
+        slope = jnp.where(known, jnp.sign(values) * logarithm, 0.0).sum()
+        return (power - 1.0) * slope - 0.5 * number * jnp.log(jnp.maximum(variance, 1e-12))
+
+    powers = jnp.linspace(0.0, 4.0, 33)
+    return _with_failures(curved(powers[jnp.argmax(jax.vmap(log_likelihood)(powers))]), known, told)
 
 
 def half_logarithm(fitness: jax.Array, told: jax.Array) -> jax.Array:
