@@ -51,7 +51,14 @@ def test_single_trials_of_regularized_evolution(space, seed, fitness):
     check(CONTROLLERS['regularized'], SPACES[space], seed, fitness)
 
 
-@pytest.mark.parametrize('name', [name for name in CONTROLLERS if name != 'regularized'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == 'regularized, smaller than its batch'))
+        for name in CONTROLLERS
+        if name != 'regularized'
+    ],
+)
 @given(seed=st.integers(0, 2**32 - 1), fitness=st.lists(FITNESS, min_size=60, max_size=60))
 @settings(max_examples=5)
 def test_batches(name, seed, fitness):

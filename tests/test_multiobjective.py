@@ -1,5 +1,6 @@
 """Several objectives: sorting, crowding and hypervolume against slow twins."""
 
+import functools
 import itertools
 import math
 
@@ -199,7 +200,7 @@ def test_a_constraint_s_metric_must_be_there():
 
 
 @pytest.mark.parametrize('number', [1, 700, 1500])
-@pytest.mark.parametrize('values', [3, 1000, 2**22])
+@pytest.mark.parametrize('values', [3, 2**22])
 def test_the_best_of_many_are_the_first_of_their_order(number, values):
     """Where few are wanted of many, they are found without sorting all; ties go by position."""
     generator = np.random.default_rng(values)
@@ -207,5 +208,6 @@ def test_the_best_of_many_are_the_first_of_their_order(number, values):
     fitness[::50], fitness[1::90], fitness[2::70] = -np.inf, 0.0, -0.0
     tier = generator.integers(0, 2, 3000)
     order = np.lexsort((np.arange(3000), -np.where(tier > 0, -np.inf, fitness), tier))
-    found = multiobjective.best_first(jnp.asarray(fitness)[:, None], number, tier=jnp.asarray(tier), tiers=2)
+    first = jax.jit(functools.partial(multiobjective.best_first, size=number, tiers=2))
+    found = first(jnp.asarray(fitness)[:, None], tier=jnp.asarray(tier))
     assert found.tolist() == order[:number].tolist()

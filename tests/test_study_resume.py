@@ -61,6 +61,7 @@ def test_a_study_cut_within_one_process_is_the_same_study(tmp_path, uninterrupte
     assert study_child.digest(again.run(study_child.evaluate, 7, progress=False)) == uninterrupted
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_at_most_one_interval(tmp_path):
     """SIGKILL at random moments after work has begun, saves and start-up among them."""
     generator = random.Random(0)
