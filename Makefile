@@ -17,7 +17,7 @@ demo: export XLA_FLAGS ?= --xla_backend_optimization_level=1
 demo: $(INSTALLED)  ## search over handwritten digits; run it again to go on
 	$(BIN)/python examples/digits.py
 
-test: $(INSTALLED)  ## the tests and doctests, in under five minutes on two cores
+test: $(INSTALLED)  ## the tests and doctests, in about five minutes on two cores
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 slow: $(INSTALLED)  ## the tests marked slow, which CI runs too
