@@ -18,7 +18,7 @@ import time
 import warnings
 
 import jax
-from reliability import SPACE, Announced, digest, evaluate
+from reliability import SPACE, digest, evaluate
 
 import pgjax as pg
 from pgjax import search
@@ -60,11 +60,11 @@ def measure(exp, key):
     return {**evaluate(exp, key), 'scale': exp.scale}
 
 
-class Sent(Announced):
+class Sent(search.Progress):
     """Says after each generation, just before it is saved, how many there are."""
 
     def __init__(self, pipe):
-        super().__init__()
+        super().__init__(enabled=False)
         self._pipe = pipe
 
     def update(self, study, compiles):

@@ -12,7 +12,7 @@ import numpy as np
 from pgjax._errors import DnaError, SpaceError, did_you_mean, show
 from pgjax.space._dna import DNA
 from pgjax.space._order import Order
-from pgjax.space._plan import Decision, Layout
+from pgjax.space._plan import Decision, Layout, gene_of
 from pgjax.space._scales import float_gene, float_value, float_values, int_value
 
 KeyType = Literal['name_or_id', 'id']
@@ -40,7 +40,7 @@ def to_dict(
     for decision in layout.decisions:
         if filter_fn is not None and not filter_fn(decision):
             continue
-        used = mask[decision.column + (layout.num_choices if decision.kind == 'float' else 0)]
+        used = mask[gene_of(layout.num_choices, decision)]
         value = _value(decision, dna, value_type) if used else None
         for key in _keys(decision, key_type, multi_choice_key):
             if not used:
@@ -90,7 +90,7 @@ def to_columns(layout: Layout, dna: DNA, mask: np.ndarray) -> dict[str, np.ma.Ma
     labels = [d.label for d in layout.decisions]
     for decision in layout.decisions:
         label = decision.label if labels.count(decision.label) == 1 else decision.id
-        gene = decision.column + (layout.num_choices if decision.kind == 'float' else 0)
+        gene = gene_of(layout.num_choices, decision)
         if decision.kind == 'float':
             values = float_values(dna.floats[:, decision.column].astype(np.float64), decision)
         elif decision.kind == 'int':
@@ -107,16 +107,12 @@ def from_dict(layout: Layout, values: Mapping[str, Any], use_ints_as_literals: b
     dna = DNA(np.zeros(layout.num_choices, np.int32), np.zeros(layout.num_floats, np.float32))
     for position, value in given.items():
         _set(layout.decisions[position], value, dna, use_ints_as_literals)
-    needed = {_gene(layout, d): i for i, d in enumerate(layout.decisions)}
+    needed = {gene_of(layout.num_choices, d): i for i, d in enumerate(layout.decisions)}
     for gene in Order(layout).walk(_reader(layout, dna)):
         decision = layout.decisions[needed[gene]]
         if needed[gene] not in given:
             raise DnaError(f'The decision {decision.label!r} is missing: the point uses it and no value was given.')
     return dna
-
-
-def _gene(layout: Layout, decision: Decision) -> int:
-    return decision.column + (layout.num_choices if decision.kind == 'float' else 0)
 
 
 def _reader(layout: Layout, dna: DNA) -> Callable[[int], Any]:
@@ -204,7 +200,7 @@ def _choice_gene(decision: Decision, value: Any, use_ints_as_literals: bool) -> 
 
 def to_numbers(layout: Layout, dna: DNA) -> list[int | float]:
     """The values in use of one point on the host, in the order in which its decisions are met."""
-    by_gene = {_gene(layout, d): d for d in layout.decisions}
+    by_gene = {gene_of(layout.num_choices, d): d for d in layout.decisions}
     return [_value(by_gene[gene], dna, 'value') for gene in Order(layout).walk(_reader(layout, dna))]
 
 
@@ -215,7 +211,7 @@ def from_numbers(layout: Layout, numbers: Iterable[int | float]) -> DNA:
       DnaError: too few or too many numbers, or one that does not fit its decision.
     """
     given = list(numbers)
-    by_gene = {_gene(layout, d): d for d in layout.decisions}
+    by_gene = {gene_of(layout.num_choices, d): d for d in layout.decisions}
     dna = DNA(np.zeros(layout.num_choices, np.int32), np.zeros(layout.num_floats, np.float32))
     order, read = Order(layout), _reader(layout, dna)
     state, position = order.start, 0

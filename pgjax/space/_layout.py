@@ -23,6 +23,7 @@ from pgjax.space._plan import (
     Node,
     Number,
     Plain,
+    gene_of,
 )
 from pgjax.symbolic import List, Object, children
 
@@ -65,14 +66,13 @@ def build(template: Any, where: Where = None) -> Layout:
             'There are no decision points: the template holds no hole that `where` selects. '
             'Put pg.oneof, pg.floatv, pg.intv or pg.manyof where a value may vary.'
         )
-    c = builder.num_choices
-    genes = [d.column + (c if d.kind == 'float' else 0) for d in builder.decisions]
+    genes = [gene_of(builder.num_choices, d) for d in builder.decisions]
     decisions = tuple(
         dataclasses.replace(d, structural=True) if (d.kind == 'float', d.column) in structural else d
         for d in builder.decisions
     )
     tied = frozenset(genes[i] for i in builder.met_again)
-    return Layout(root, decisions, tuple(builder.groups), c, builder.num_floats, tied)
+    return Layout(root, decisions, tuple(builder.groups), builder.num_choices, builder.num_floats, tied)
 
 
 class _Builder:

@@ -82,6 +82,11 @@ class Decision:
         return _literal(self.candidates[index])
 
 
+def gene_of(num_choices: int, decision: Decision) -> int:
+    """The position of a decision among all genes of a point: C columns of choices and ints, then those of floats."""
+    return decision.column + (num_choices if decision.kind == 'float' else 0)
+
+
 def _literal(candidate: Any) -> Any:
     if isinstance(candidate, (int, float)):
         return candidate

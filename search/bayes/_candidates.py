@@ -13,6 +13,7 @@ import numpy as np
 from pgjax.search.bayes._observations import equal_rows
 from pgjax.search.evolution import mutate
 from pgjax.space import DNA, Space, concatenate
+from pgjax.space._plan import gene_of
 
 Score = Callable[[DNA], jax.Array]
 
@@ -62,15 +63,12 @@ def is_near(space: Space, dna: DNA, center: DNA) -> jax.Array:
 
 @functools.lru_cache(maxsize=256)
 def _members(space: Space) -> np.ndarray:
-    """float32[C + F, U]: which gene belongs to which of U decisions, the slots of a group to one."""
-    owner: dict[int, Any] = {}
+    """float32[C + F, C + F]: which gene belongs to which decision, the slots of a group to one; the rest are empty."""
+    number: dict[Any, int] = {}
+    result = np.zeros((space.num_choices + space.num_floats, len(space.decisions)), np.float32)
     for decision in space.decisions:
-        gene = decision.column + (space.num_choices if decision.kind == 'float' else 0)
-        owner[gene] = ('gene', gene) if decision.group is None else ('group', decision.group)
-    number = {of: i for i, of in enumerate(dict.fromkeys(owner.values()))}
-    result = np.zeros((space.num_choices + space.num_floats, len(number)), np.float32)
-    for gene, of in owner.items():
-        result[gene, number[of]] = 1.0
+        owner = decision.id if decision.group is None else decision.group
+        result[gene_of(space.num_choices, decision), number.setdefault(owner, len(number))] = 1.0
     return result
 
 

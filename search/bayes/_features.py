@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.space import DNA, Decision, Space
+from pgjax.space._plan import gene_of
 
 _LONGEST = 64  # values of an ordered decision that are compared on a ladder
 
@@ -100,7 +101,7 @@ def blocks(space: Space) -> Blocks:
         ladder=np.array([d.column for d in ladders], int),
         rungs=np.array([_rungs(d.arity or 1, longest) for d in ladders]).reshape(len(ladders), longest, longest - 1),
         block=np.array(owners, int),
-        position=np.array([d.column + (space.num_choices if d.kind == 'float' else 0) for d in lines], int),
+        position=np.array([gene_of(space.num_choices, d) for d in lines], int),
         highest=np.array([max((d.arity or 2) - 1, 1) for d in lines], np.float32),
     )
 

@@ -3,6 +3,10 @@
 Among choices neighbours may differ by anything, and ranks say all that matters (`normal_scores`). Along a line outcomes
 are smooth, which ranks would spoil next to an optimum (`half_logarithm`); on a ladder of few values they may be
 (`yeo_johnson`).
+
+Each form takes float32[n] fitness, -inf where failed, which is worth the worst outcome, and bool[n], which rows were
+told and count. It gives float32[n], finite, of mean 0 and deviation 1 over the rows told; 0 elsewhere, and where all
+are equal.
 """
 
 from __future__ import annotations
@@ -12,15 +16,7 @@ import jax.numpy as jnp
 
 
 def normal_scores(fitness: jax.Array, told: jax.Array) -> jax.Array:
-    """For each outcome the quantile of the normal distribution that its rank stands for; equals share theirs.
-
-    Args:
-      fitness: float32[n], -inf where failed, which is worth the worst outcome.
-      told: bool[n], which rows count.
-
-    Returns:
-      float32[n], finite, of mean 0 and deviation 1 over the rows told; 0 elsewhere.
-    """
+    """For each outcome the quantile of the normal distribution that its rank stands for; equals share theirs."""
     known = told & jnp.isfinite(fitness)
     ascending = jnp.sort(jnp.where(known, fitness, jnp.inf))
     worse, no_better = (jnp.searchsorted(ascending, fitness, side=side) for side in ('left', 'right'))
@@ -30,15 +26,7 @@ def normal_scores(fitness: jax.Array, told: jax.Array) -> jax.Array:
 
 
 def yeo_johnson(fitness: jax.Array, told: jax.Array) -> jax.Array:
-    """Outcomes to the power with which they are most nearly normal (Yeo and Johnson, 2000), from 0 to 4.
-
-    Args:
-      fitness: float32[n], -inf where failed, which is worth the worst outcome.
-      told: bool[n], which rows count.
-
-    Returns:
-      float32[n], finite, of mean 0 and deviation 1 over the rows told; 0 elsewhere.
-    """
+    """Outcomes to the power with which they are most nearly normal (Yeo and Johnson, 2000), from 0 to 4."""
     known = told & jnp.isfinite(fitness)
     top = jnp.max(jnp.where(known, jnp.abs(fitness), 0.0))  # squares of huge outcomes would overflow
     values = standardize(jnp.where(known, fitness, 0.0) / jnp.where(top > 0, top, 1.0), known)
@@ -65,13 +53,6 @@ def half_logarithm(fitness: jax.Array, told: jax.Array) -> jax.Array:
 
     Above the median an outcome is its distance from the median in deviations (the root mean square distance of that
     half); below it is minus the log of one plus that distance. Failures are worth the worst outcome.
-
-    Args:
-      fitness: float32[n], -inf where failed.
-      told: bool[n], which rows count.
-
-    Returns:
-      float32[n], finite, of mean 0 and deviation about 1 over the rows told; 0 elsewhere.
     """
     known = told & jnp.isfinite(fitness)
     number = jnp.maximum(known.sum(), 1)

@@ -15,6 +15,7 @@ from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._population import Population
 from pgjax.search.evolution.recombinators._recombinator import Recombinator, inherit_pair
 from pgjax.space import DNA, Decision, Space
+from pgjax.space._plan import gene_of
 
 
 class KPoint(Recombinator, type_name='pgjax.search.evolution.recombinators.KPoint'):
@@ -97,5 +98,5 @@ def _places(space: Space) -> np.ndarray:
     """int32[C + F], the position of each gene in the order of decisions."""
     place = np.zeros(len(space.decisions), np.int32)
     for position, d in enumerate(space.decisions):
-        place[d.column + (space.num_choices if d.kind == 'float' else 0)] = position
+        place[gene_of(space.num_choices, d)] = position
     return place
