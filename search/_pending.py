@@ -1,13 +1,21 @@
 """Trials of a study's directory that several processes evaluate: claimed by a kernel lock, answered in a journal.
 
-    pending/claims           byte t is locked while some process evaluates trial t; the kernel frees it when it dies
+    pending/claims           byte 2**62 + t is locked while some process evaluates trial t; the kernel frees it when it
+                             dies. Byte t is a mark: not zero once some process has begun to publish trial t
     pending/journal-<name>   what became of trials, a line each, by one process, until a checkpoint holds them
 
 A result is durable in the journal before its claim is let go, and a journal is deleted only after the checkpoint
 that holds its trials is committed. So whoever gets a claim, and then finds neither a result in the journals nor a
-newer checkpoint, is the only one to evaluate that trial. One sync a trial is all that this costs, and half of one at
-that: a journal is written over zeros that are on disk already, so that its length, which file systems keep in a log
-of their own, changes but once in some hundred trials.
+newer checkpoint, is the only one to evaluate that trial. Only a trial with a mark has to be looked for: marks are made
+under the claim and before the line in the journal, so without one nobody has published the trial since the study was
+opened, when all journals were read. No sync makes a mark durable: a process that dies leaves it, and the crash of a
+machine, which may take it away, leaves no process that would rely on it.
+
+One sync a trial is all that this costs, and half of one at that: a journal is written over zeros that are on disk
+already, so that its length, which file systems keep in a log of their own, changes but once in some hundred trials.
+
+Before there were marks, byte t was locked to claim trial t. Who makes them shares a lock of all bytes below 2**62 as
+long as the study is open, so an old process and a new one never work on it at once.
 """
 
 from __future__ import annotations
@@ -27,6 +35,7 @@ from pgjax.search._outcome import Told
 
 _PREFIX = 'journal-'
 _AHEAD = 2**15  # bytes of zeros after the last line
+_CLAIMS = 2**62  # where the locks of trials begin, far behind all marks
 _sync = getattr(os, 'fdatasync', os.fsync)  # of content and length; not of times
 
 
@@ -37,7 +46,7 @@ class Pending:
     """
 
     def __init__(self, study: str):
-        """Raises StudyWriteError where the directory cannot be written."""
+        """Raises StudyWriteError where the directory cannot be written, StudyLockedError where an older pgjax works."""
         self._folder = os.path.join(study, 'pending')
         self._process = os.getpid()
         self._claims: set[int] = set()
@@ -49,6 +58,11 @@ class Pending:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise write_error(self._folder, error) from error
+        if not self._lock(0, _CLAIMS, shared=True):
+            raise StudyLockedError(
+                f'{study} is in use by an older version of pgjax, whose results this one could miss. Stop the loops of '
+                'that version, or update it, and open the study again.'
+            )
 
     def __del__(self) -> None:
         if getattr(self, '_descriptor', -1) >= 0 and self._process == os.getpid():
@@ -63,15 +77,22 @@ class Pending:
         """
         self._refuse_fork()
         if trial not in self._claims:
-            import fcntl  # there is none on Windows, where only this is missed
-
-            try:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, trial)
-            except OSError as error:
-                if error.errno in (errno.EACCES, errno.EAGAIN):
-                    return False
-                raise write_error(self._folder, error) from error
+            if not self._lock(_CLAIMS + trial, 1):
+                return False
             self._claims.add(trial)
+        return True
+
+    def _lock(self, start: int, length: int, shared: bool = False) -> bool:
+        """Locks bytes of the file of claims, unless another process has locked some of them."""
+        import fcntl  # there is none on Windows, where only this is missed
+
+        try:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.lockf(self._descriptor, kind | fcntl.LOCK_NB, length, start)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            raise write_error(self._folder, error) from error
         return True
 
     def is_claimed(self, trial: int) -> bool:
@@ -84,7 +105,20 @@ class Pending:
             import fcntl
 
             self._claims.discard(trial)
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, trial)
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _CLAIMS + trial)
+
+    def is_marked(self, trial: int) -> bool:
+        """Whether somebody may have published the trial since the study was opened; ask with its claim in hand."""
+        try:
+            return os.pread(self._descriptor, 1, trial) not in (b'', b'\0')
+        except OSError:
+            return True  # nobody knows
+
+    def _mark(self, trial: int) -> None:
+        try:
+            os.pwrite(self._descriptor, b'1', trial)
+        except OSError as error:
+            raise write_error(self._folder, error, 1) from error
 
     def publish(self, trial: int, told: Told) -> None:
         """Keeps a result, durably, and lets the claim go.
@@ -93,6 +127,7 @@ class Pending:
           StudyWriteError: it cannot be kept; the claim stays.
         """
         self._refuse_fork()
+        self._mark(trial)
         if self._journal is None:
             self._journal = _Journal(self._folder)
         self._journal.append(trial, told)
@@ -154,12 +189,13 @@ class _Journal:
             raise write_error(self._path, error) from error
 
     def append(self, trial: int, told: Told) -> None:
-        content = {'metrics': numbers_to_json(told.metrics), 'status': int(told.status), 'seconds': told.seconds}
-        body = pack_json({**content, 'note': dict(told.note), 'trial': trial})
+        content = {'metrics': numbers_to_json(told.metrics), 'note': dict(told.note), 'seconds': told.seconds}
+        content |= {'status': int(told.status), 'trial': trial}
+        body = pack_json(content)
         line = b'%08x %s\n' % (zlib.crc32(body), body)
         end = self._end + len(line)
         try:
-            if not os.path.exists(self._path):
+            if not os.fstat(self._descriptor).st_nlink:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             if end > self._length:
                 with contextlib.suppress(OSError):  # where there is no room for them, there may be for the line

@@ -132,7 +132,7 @@ def sample(
       SpaceError, ControllerError, FitnessError: the arguments do not make a search.
       StudyMismatchError: the study of that name or path is another one.
       StudyWriteError: `path` cannot be written.
-      StudyLockedError: `path` is a URL that another process uses.
+      StudyLockedError: `path` is a URL that another process uses, or a directory in use by an older version of pgjax.
 
     >>> import pgjax as pg
     >>> from pgjax import search

@@ -61,7 +61,7 @@ class Session:
         self._recalled = False  # whether the measurements in the notes are in `_measured`
         with self._changed:
             self._begin_generation()
-            self._look_around()
+            self._look_around(at_once=True)
 
     @property
     def study(self) -> Study:
@@ -125,7 +125,8 @@ class Session:
             return True
         if not self._pending.claim(number):
             return False
-        self._look_around(at_once=True)
+        if number in self._news or self._pending.is_marked(number):
+            self._look_around(at_once=True)
         if number in self._open:
             return True
         self._pending.give_back(number)
@@ -163,9 +164,9 @@ class Session:
           StudyWriteError: it cannot be kept; the trial stays open.
         """
         with self._changed:
-            if self._pending is not None and number in self._open:
-                self._look_around(at_once=not self._pending.is_claimed(number))
-            if number not in self._open or (self._pending and not self._pending.claim(number)):
+            if self._pending is not None:
+                self._look_around()
+            if number not in self._open or not self._claim_on_disk(number):
                 state = 'has a result already' if number < self._next_id() else 'was never asked for'
                 state = 'is evaluated by another process' if number in self._open else state
                 raise TrialStateError(
@@ -266,9 +267,9 @@ class Session:
 
     def _look_around(self, at_once: bool = False) -> None:
         """Gives back the trials of threads that have ended, and takes in what other processes have done."""
-        for number, claim in list(self._claims.items()):
-            if not any(thread.is_alive() for thread in claim.threads):
-                self._drop_claim(number)
+        alive = threading.Thread.is_alive
+        for number in [i for i, claim in self._claims.items() if not any(map(alive, claim.threads))]:
+            self._drop_claim(number)
         now = time.monotonic()
         if self._pending is None or (not at_once and now - self._looked < POLL_SECONDS):
             return

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import itertools
+import math
 import os
 import pathlib
 import resource
@@ -17,8 +18,10 @@ from hypothesis import given, settings, strategies as st
 
 import pgjax as pg
 from pgjax import search
+from pgjax.search import _session
 from pgjax.search._outcome import Told
 from pgjax.search._pending import Pending
+from pgjax.search._sample import Samples
 
 TEMPLATE = pg.Dict(x=pg.floatv(0.0, 1.0), n=pg.oneof([1, 2, 3]))
 NUMBERS = itertools.count()  # of studies shared by name
@@ -412,6 +415,78 @@ def test_others_read_a_journal_that_is_being_written(tmp_path):
     gc.collect()
     assert journal.read_bytes().count(b'\n') == 700 and b'\0' not in journal.read_bytes()
     assert Pending(str(tmp_path)).news() == expected
+
+
+@pytest.fixture
+def unpolled(monkeypatch):
+    """Nobody looks at what others do but where a mark says so. Returns a list that grows by each look."""
+    looks, news = [], Pending.news
+    monkeypatch.setattr(_session, 'POLL_SECONDS', math.inf)
+    monkeypatch.setattr(Pending, 'news', lambda self: looks.append(1) or news(self))
+    return looks
+
+
+def apart(path):
+    """A loop with a session of its own, as in another process."""
+    study = search.Study(TEMPLATE, EVOLUTION, objectives='reward', path=path)
+    return Samples(_session.Session(study, 30.0), 22, None, None)
+
+
+def test_what_another_session_published_is_known_by_its_mark(tmp_path, alone, unpolled):
+    loops, ids = [apart(tmp_path / 'study') for _ in range(2)], []
+    for samples in [*loops * 4, loops[0]]:
+        for exp, feedback in itertools.islice(samples, 3):
+            feedback(score(exp))
+            ids.append(feedback.id)
+    assert ids == list(range(22))
+    same(search.Study.load(tmp_path / 'study'), alone)
+
+
+def test_a_trial_without_a_mark_is_not_looked_for(tmp_path, unpolled):
+    for exp, feedback in loop(path=tmp_path / 'study'):
+        feedback(score(exp))
+    assert len(unpolled) == 1, 'when the study was opened'
+
+
+def test_without_the_marks_the_journals_are_enough(tmp_path, unpolled):
+    """A power cut takes marks away and damages a line: trials of a later generation are not evaluated again."""
+    path = tmp_path / 'study'
+    samples = loop(path=path)
+    for _ in range(6):
+        next(samples)[1](0.5)
+    del samples
+    gc.collect()
+    (journal,) = (path / 'pending').glob('journal-*')
+    journal.write_bytes(journal.read_bytes().replace(b'"trial":2', b'"trial":3'))
+    os.truncate(path / 'pending' / 'claims', 0)
+    assert [feedback.id for _, feedback in loop(path=path, num_trials=8) if feedback(0.25) is None] == [2, 6, 7]
+
+
+OLD = """
+import fcntl, sys
+with open(sys.argv[1], 'r+b') as claims:
+    try:
+        fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 5)
+        print('claimed', flush=True)
+        sys.stdin.read()
+    except BlockingIOError:
+        print('taken')
+"""
+
+
+def test_a_version_without_marks_does_not_work_at_the_same_time(tmp_path):
+    path, claims = tmp_path / 'study', tmp_path / 'study' / 'pending' / 'claims'
+    samples = loop(path=path)
+    old = [sys.executable, '-c', OLD, str(claims)]
+    assert subprocess.run(old, capture_output=True, text=True).stdout == 'taken\n'
+    del samples
+    gc.collect()
+    with subprocess.Popen(old, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'claimed\n'
+        with pytest.raises(pg.StudyLockedError, match=r'study is in use by an older version.*Stop the loops'):
+            loop(path=path)
+        process.stdin.close()
+    assert next(loop(path=path))[1].id == 0
 
 
 WORKER = """
