@@ -15,7 +15,7 @@ from pgjax.search._objective import Objective, to_fitness
 _COMPLETE = TrialStatus.COMPLETE
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Told:
     """What became of one trial.
 

@@ -20,6 +20,10 @@ from pgjax._errors import EncodeError, LimitError, StudyWriteError, shorten, sho
 TEMPORARY = '.tmp'  # the end of the name of what is not finished
 TRASH = '.trash-'  # the start of the name of what is being deleted
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ENCODERS = {  # `_check_keys` has found the circles
+    sort: json.JSONEncoder(sort_keys=sort, separators=(',', ':'), allow_nan=False, check_circular=False)
+    for sort in (False, True)
+}
 _SCALARS = (str, int, float, type(None))
 _OS_ERROR_CODE = re.compile(r"os_error_code='(\d+)'")
 _URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
@@ -209,7 +213,7 @@ def pack_json(value: Any, *, sort_keys: bool = True) -> bytes:
     """
     try:
         _check_keys(value)
-        return json.dumps(value, sort_keys=sort_keys, separators=(',', ':'), allow_nan=False).encode()
+        return _ENCODERS[sort_keys].encode(value).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodeError(f'{show(value)} cannot be stored as JSON: {error}.') from error
 
