@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import re
+import sys
 import threading
 import urllib.parse
 from xml.sax.saxutils import escape
@@ -123,6 +124,10 @@ class Buckets(http.server.ThreadingHTTPServer):
         self.objects, self.requests, self.mutex, self.generation = {}, [], threading.Lock(), 0
         self.url = f'http://127.0.0.1:{self.server_port}'
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):  # a client may be killed
+            super().handle_error(request, client_address)
 
     def put(self, key, data):
         self.generation += 1
