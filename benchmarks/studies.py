@@ -20,6 +20,7 @@ import numpy as np
 
 import pgjax as pg
 from pgjax import search
+from pgjax.search._host import TRIALS_AHEAD
 
 DECISIONS = 10
 MANY = 100  # decisions of the larger space
@@ -140,12 +141,11 @@ def regularized_by_hand(decisions: int, population: int = 100, rivals: int = 10)
     random = np.random.default_rng(0)
     choices = random.integers(0, CANDIDATES, (population, decisions), np.int32)
     fitness, trial = np.zeros(population, np.float32), [0]
-    ahead = 256
 
     def drawn() -> Iterator[Any]:
         while True:
-            rows = random.integers(0, population, (ahead, rivals))
-            genes, ways = random.integers(0, decisions, ahead), random.integers(1, CANDIDATES, ahead)
+            rows = random.integers(0, population, (TRIALS_AHEAD, rivals))
+            genes, ways = random.integers(0, decisions, TRIALS_AHEAD), random.integers(1, CANDIDATES, TRIALS_AHEAD)
             yield from zip(rows, genes.tolist(), ways.tolist(), strict=True)
 
     numbers = drawn()
@@ -166,7 +166,7 @@ def regularized_on_host(space: pg.Space) -> Callable[[], None]:
     controller = search.RegularizedEvolution(batch_size=1, population_size=100, memory=0)
     host = controller.on_host(space)
     assert host is not None
-    keys = iter(lambda: jax.random.split(jax.random.key(0), 256), None)
+    keys = iter(lambda: jax.random.split(jax.random.key(0), TRIALS_AHEAD), None)
     numbers = (drawn for block in keys for drawn in host.draw(block))
     held = [jax.device_get(controller.init(space, jax.random.key(0)))]
     reward = np.full((1, 1), 0.5, np.float32)
@@ -201,7 +201,7 @@ def single_trials() -> None:
         'by hand in NumPy, in place': regularized_by_hand(MANY),
         'compiled, a call each': regularized_compiled(space),
     }
-    least = {name: min(cpu_per_call(step, 512) for _ in range(3)) for name, step in loops.items()}
+    least = {name: min(cpu_per_call(step, 2 * TRIALS_AHEAD) for _ in range(3)) for name, step in loops.items()}
     for name, micros in least.items():
         print(f'  {name:32} {micros:10.1f}')
 

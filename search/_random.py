@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.search._controller import Controller, State, require
-from pgjax.search._host import TRIALS_AHEAD, HostController, rows_of_dna
+from pgjax.search._host import HostController, rows_of_dna
 from pgjax.space import DNA, Space
+
+_MOST_POINTS = 256  # of one ask; for more the call of a compiled program costs little
 
 
 class Random(Controller, type_name='pgjax.search.Random'):
@@ -45,7 +47,7 @@ class Random(Controller, type_name='pgjax.search.Random'):
 
     def on_host(self, space: Space) -> HostController | None:
         """Points drawn for many asks at once."""
-        return _RandomOnHost(space, self.batch_size) if self.batch_size <= TRIALS_AHEAD else None
+        return _RandomOnHost(space, self.batch_size) if self.batch_size <= _MOST_POINTS else None
 
 
 class _RandomOnHost(HostController):

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pgjax.search._host import replaced
 from pgjax.search.evolution._genes import genes_of
 from pgjax.search.evolution._mutate import NORMAL_STEP, draw_changes
 from pgjax.search.evolution._opening import open_genes
@@ -24,27 +25,27 @@ class Changes:
     """The random numbers of G times B children.
 
     Attributes:
-      genes: [G][B], which decision changes; None where that depends on the parents.
-      ways: [G][B], how far it moves if it is a choice or an int; None as above.
+      moves: [G][B][2], which decision changes, and how far it moves if it is a choice or an int; None where that
+        depends on the parents.
       shift: float32[G, B], how far it moves if it is a float.
       noise: float32[G, B, 2], what all of this is made of.
       fresh: G times B random points, every gene drawn; None where all genes are always in use.
     """
 
-    genes: list[list[int]] | None
-    ways: list[list[int]] | None
+    moves: list[list[list[int]]] | None
     shift: np.ndarray
     noise: np.ndarray
     fresh: DNA | None
 
 
 class PointMutation:
-    """`mutate` over one space."""
+    """`mutate` of B points of one space."""
 
-    def __init__(self, space: Space):
+    def __init__(self, space: Space, size: int):
         about = genes_of(space)
         self._space = space
         self._num_choices, self._has_floats = space.num_choices, bool(space.num_floats)
+        self._no_floats = np.zeros((size, 0), np.float32)
         self._conditional = about.depth > 0
         self._candidates = about.has_other
         self._genes = np.flatnonzero(about.has_other)
@@ -52,6 +53,8 @@ class PointMutation:
         self._arities = about.arity.tolist()
         self._ordinals = frozenset(np.flatnonzero(about.ordinal).tolist())
         self._families = {int(gene): family for family in about.families for gene in np.flatnonzero(family.member)}
+        self._unordered = [0 if g in self._ordinals or g in self._families else a for g, a in enumerate(self._arities)]
+        self._unordered += [0] * space.num_floats
 
     @staticmethod
     def is_exact(space: Space) -> bool:
@@ -69,9 +72,10 @@ class PointMutation:
         """What `draw` gave for G keys, on the host; as far as it does not depend on the parents, decided at once."""
         noise, shift, fresh = drawn
         if self._conditional or not len(self._genes):
-            return Changes(None, None, shift, noise, fresh)
+            return Changes(None, shift, noise, fresh)
         genes = pick(self._genes, noise[..., 0], np)
-        return Changes(genes.tolist(), self._ways(genes, noise[..., 1], shift).tolist(), shift, noise, fresh)
+        moves = np.stack([genes, self._ways(genes, noise[..., 1], shift)], -1)
+        return Changes(moves.tolist(), shift, noise, fresh)
 
     def _ways(self, genes: Any, u: Any, shift: Any) -> Any:
         """int32[...], how far the choices and ints among some genes move; anything for floats."""
@@ -83,23 +87,28 @@ class PointMutation:
             return ways
         return np.where(self._ordinal[columns], whole_shift(shift, self._arity[columns], np), ways)
 
-    def children(self, parents: DNA, changes: Changes, index: int) -> DNA:
+    def children(self, dna: DNA, parents: list[int], changes: Changes, index: int) -> DNA:
         """B canonical points, each of which differs from its parent wherever the space has another.
 
         Args:
-          parents: B canonical points.
+          dna: canonical points.
+          parents: B positions among them.
           changes: of G times B children.
           index: which of the G.
         """
-        choices, floats = parents.choices.copy(), parents.floats.copy() if self._has_floats else parents.floats
+        choices = rows_of(dna.choices, parents).copy()
+        floats = rows_of(dna.floats, parents).copy() if self._has_floats else self._no_floats
         if self._conditional:
             return self._conditional_children(choices, floats, changes, index)
-        if changes.genes is not None and changes.ways is not None:
-            for row, (gene, way) in enumerate(zip(changes.genes[index], changes.ways[index], strict=True)):
-                self._change(choices[row], floats[row], gene, way, changes, (index, row))
+        if changes.moves is not None:
+            for row, (gene, way) in enumerate(changes.moves[index]):
+                if arity := self._unordered[gene]:  # what there is most of the time
+                    choices[row, gene] = (choices.item(row, gene) + way) % arity
+                else:
+                    self._change(choices[row], floats[row], gene, way, changes, (index, row))
         if self._has_floats:
             np.putmask(floats, floats < SMALLEST, 0.0)  # `space.canonical`, where all genes are in use
-        return DNA(choices, floats)
+        return replaced(dna, choices=choices, floats=floats)
 
     def _conditional_children(self, choices: np.ndarray, floats: np.ndarray, changes: Changes, index: int) -> DNA:
         in_use = self._space.active(DNA(choices, floats))
@@ -129,3 +138,8 @@ class PointMutation:
             choices[gene] = reflected_int(choices.item(gene), way, downwards, self._arities[gene], Single)
         else:
             choices[gene] = (choices.item(gene) + way) % self._arities[gene]
+
+
+def rows_of(array: Any, rows: list[int]) -> np.ndarray:
+    """Some rows; a view where it is one."""
+    return array[rows[0] : rows[0] + 1] if len(rows) == 1 else array.take(rows, 0)

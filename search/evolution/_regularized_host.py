@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from pgjax.search._host import HostController, replaced, sanitized_on_host
-from pgjax.search.evolution._point_host import Changes, PointMutation
+from pgjax.search.evolution._point_host import Changes, PointMutation, rows_of
 from pgjax.search.evolution.selectors import MOST_BY_PRODUCT, below
 from pgjax.space import DNA, Space
 
@@ -27,8 +27,8 @@ class _Block:
     Attributes:
       space: of the points.
       keys: of the asks, [G].
-      bits: uint32[G, S, B], for the rivals in tournaments.
-      rivals: int32[G, S, B], those among P individuals.
+      bits: uint32[G, B, S], for the rivals in tournaments.
+      rivals: int64[G, B, S], those among P individuals: of the kind that NumPy takes without a conversion.
       changes: of G times B children.
     """
 
@@ -41,7 +41,7 @@ class _Block:
     @functools.cached_property
     def seeds(self) -> DNA:
         """G times B random points; drawn when they are first needed, which is in the beginning of a search alone."""
-        return jax.device_get(_draw_seeds(self.space, self.bits.shape[-1], self.keys))
+        return jax.device_get(_draw_seeds(self.space, self.bits.shape[1], self.keys))
 
 
 _Drawn = tuple[_Block, int]  # the random numbers of one ask: which of the G
@@ -55,7 +55,8 @@ class RegularizedOnHost(HostController):
         self._population = controller.population_size
         self._batch = controller.batch_size
         self._rivals = controller.tournament_size
-        self._mutation = PointMutation(space)
+        self._mutation = PointMutation(space, self._batch)
+        self._has_floats = bool(space.num_floats)
         self._no_parents = np.full((self._batch, 1), -1, np.int32)
 
     @staticmethod
@@ -67,7 +68,7 @@ class RegularizedOnHost(HostController):
     def draw(self, keys: jax.Array) -> list[_Drawn]:
         """The random numbers of G asks."""
         bits, changes = jax.device_get(_draw(self._space, self._batch, self._rivals, keys))
-        rivals = below(bits, np.uint32(self._population))
+        rivals = below(bits, np.uint32(self._population)).astype(np.intp)
         block = _Block(self._space, keys, bits, rivals, self._mutation.changes(changes))
         return [(block, index) for index in range(len(bits))]
 
@@ -75,49 +76,54 @@ class RegularizedOnHost(HostController):
         """Random points until P were asked for, then children; random also while nothing has been told."""
         block, index = drawn
         asked, told, size = int(state.asked), int(state.told), self._batch
-        seeds = size if told == 0 else min(max(self._population - asked, 0), size)
+        missing = self._population - asked
+        seeds = size if told == 0 or missing > size else max(missing, 0)
         if seeds == size:
             dna, parents = block.seeds[index], self._no_parents
         else:
-            full = told >= self._population
-            rivals = block.rivals[index] if full else below(block.bits[index], np.uint32(told))
-            first = state.fitness.take(rivals).argmax(0)  # `take` needs a third of the time of an index
-            slots = [rivals.item(winner, row) for row, winner in enumerate(first.tolist())]
-            best = DNA(_rows(state.dna.choices, slots), _rows(state.dna.floats, slots))
-            dna = self._mutation.children(best, block.changes, index)
-            parents = _rows(state.trial, slots).reshape(size, 1)
+            slots = self._winners(state, told, block, index)
+            dna = self._mutation.children(state.dna, slots, block.changes, index)
+            parents = rows_of(state.trial, slots)[:, None]
             if seeds:
                 dna.choices[:seeds] = block.seeds.choices[index, :seeds]
                 dna.floats[:seeds] = block.seeds.floats[index, :seeds]
                 parents[:seeds] = -1
-        return dna, replaced(state, asked=np.int32(asked + size), parents=parents)
+        return dna, replaced(state, asked=state.asked + size, parents=parents)
+
+    def _winners(self, state: RegularizedState, told: int, block: _Block, index: int) -> list[int]:
+        """The slots of B parents."""
+        full = told >= self._population
+        rivals = block.rivals[index] if full else below(block.bits[index], np.uint32(told))
+        values = state.fitness.take(rivals)  # in a third of the time of an index
+        if self._batch == 1:
+            return [rivals.item(values.argmax())]
+        return [rivals.item(row, winner) for row, winner in enumerate(values.argmax(1).tolist())]
 
     def tell(self, state: RegularizedState, dna: DNA, fitness: Any) -> RegularizedState:
         """Each point takes the oldest slot."""
-        number, told = len(fitness), int(state.told)
-        choices, floats, values = dna.choices, dna.floats, sanitized_on_host(fitness)[:, 0]
-        trial = np.arange(told, told + number, dtype=np.int32)
-        if number < self._population:
-            start = int(state.trial.argmin())  # a slot never filled has -1
-            beyond = start + number > self._population
-            places = np.arange(start, start + number) % self._population if beyond else slice(start, start + number)
-            choices = _overwritten(state.dna.choices, places, choices)
-            floats = _overwritten(state.dna.floats, places, floats)
-            values, trial = _overwritten(state.fitness, places, values), _overwritten(state.trial, places, trial)
-        else:  # the first would be overwritten at once
-            last = slice(number - self._population, None)
-            choices, floats, values, trial = choices[last], floats[last], values[last], trial[last]
-        return replaced(state, dna=DNA(choices, floats), fitness=values, trial=trial, told=np.int32(told + number))
-
-
-def _rows(array: Any, rows: list[int]) -> np.ndarray:
-    """Some rows; a view where it is one."""
-    return array[rows[0] : rows[0] + 1] if len(rows) == 1 else array.take(rows, 0)
+        number, told, size = len(fitness), int(state.told), self._population
+        values = sanitized_on_host(fitness)
+        if number >= size:  # the first would be overwritten at once
+            trial = np.arange(told + number - size, told + number, dtype=np.int32)
+            return replaced(state, dna=dna[-size:], fitness=values[-size:, 0], trial=trial, told=state.told + number)
+        start = int(state.trial.argmin())  # a slot never filled has -1
+        if number == 1:
+            places, values, trial = start, values.item(), told
+        else:
+            places = np.arange(start, start + number) % size
+            values, trial = values[:, 0], np.arange(told, told + number)
+        old = state.dna
+        floats = _overwritten(old.floats, places, dna.floats) if self._has_floats else old.floats
+        return replaced(
+            state,
+            dna=replaced(old, choices=_overwritten(old.choices, places, dna.choices), floats=floats),
+            fitness=_overwritten(state.fitness, places, values),
+            trial=_overwritten(state.trial, places, trial),
+            told=state.told + number,
+        )
 
 
 def _overwritten(old: Any, places: Any, new: Any) -> np.ndarray:
-    if not old.size:
-        return old
     made = old.copy()
     made[places] = new
     return made
@@ -127,7 +133,7 @@ def _overwritten(old: Any, places: Any, new: Any) -> np.ndarray:
 def _draw(space: Space, size: int, rivals: int, keys: jax.Array) -> tuple[jax.Array, Any]:
     def one(key: jax.Array) -> tuple[jax.Array, Any]:
         _, select_key, mutate_key = jax.random.split(key, 3)  # as `RegularizedEvolution.ask` does
-        return jax.random.bits(select_key, (rivals, size)), PointMutation.draw(space, mutate_key, size)
+        return jax.random.bits(select_key, (rivals, size)).T, PointMutation.draw(space, mutate_key, size)
 
     return jax.vmap(one)(keys)
 
