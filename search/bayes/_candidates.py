@@ -10,45 +10,46 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search.bayes._observations import equal_rows
+from pgjax.search.bayes._observations import equal_prints
 from pgjax.search.evolution import mutate
 from pgjax.space import DNA, Space, concatenate
 from pgjax.space._plan import gene_of
 
-Score = Callable[[DNA], jax.Array]
+Score = Callable[[DNA, jax.Array], jax.Array]
+Scored = tuple[DNA, jax.Array, jax.Array]  # n points, uint32[n, 2] fingerprints and float32[n] scores
 
 
 def climb(
-    space: Space, key: jax.Array, score: Score, starts: DNA, *, number: int, kept: int, rounds: int
+    space: Space, key: jax.Array, score: Score, fresh: DNA, starts: DNA, *, kept: int, rounds: int
 ) -> tuple[DNA, jax.Array]:
-    """The best points found from random ones, by mutating the best so far and `starts`.
+    """The best points found from random ones, by mutating as many of the best so far and of `starts`.
 
     Args:
       space: static.
       key: consumed.
-      score: float32[n] of n points, to be maximized.
+      score: float32[n] of n points and their fingerprints, to be maximized.
+      fresh: random points, at least `kept`.
       starts: parents in every round besides the best so far.
-      number: how many points are scored in a round.
       kept: how many go on to the next round; no two of them are equal while there are others.
       rounds: static.
 
     Returns:
       The `kept` best points, best first, and their scores.
     """
-    random_key, climb_key = jax.random.split(key)
-    fresh = space.random(random_key, (number,))
-    keys = jax.random.split(climb_key, max(rounds, 1))
+    keys = jax.random.split(key, max(rounds, 1))
 
-    def step(best: tuple[DNA, jax.Array], index: jax.Array) -> tuple[tuple[DNA, jax.Array], None]:
+    def step(best: Scored, index: jax.Array) -> tuple[Scored, None]:
         key = keys[jnp.maximum(index - 1, 0)]
-        children = mutate(space, key, _repeat(concatenate([starts, best[0]]), number))
+        children = mutate(space, key, _repeat(concatenate([starts, best[0]]), fresh.shape[0]))
         children = jax.tree.map(lambda a, b: jnp.where(index == 0, a, b), fresh, children)
-        scores = jnp.concatenate([best[1], score(children)])
-        return best_points(space, concatenate([best[0], children]), scores, kept), None
+        prints = space.fingerprint(children)
+        found = children, prints, score(children, prints)
+        return _best(jax.tree.map(lambda a, b: jnp.concatenate([a, b]), best, found), kept), None
 
     # The random points are one round more, so that the score, which is most of the program, is compiled once.
-    nobody = fresh[:kept], jnp.full(kept, -jnp.inf)
-    return jax.lax.scan(step, nobody, jnp.arange(rounds + 1))[0]
+    nobody = fresh[:kept], jnp.zeros((kept, 2), jnp.uint32), jnp.full(kept, -jnp.inf)
+    pool, _, scores = jax.lax.scan(step, nobody, jnp.arange(rounds + 1))[0]
+    return pool, scores
 
 
 def is_near(space: Space, dna: DNA, center: DNA) -> jax.Array:
@@ -80,8 +81,14 @@ def _repeat(dna: DNA, number: int) -> DNA:
 
 def best_points(space: Space, pool: DNA, scores: jax.Array, kept: int) -> tuple[DNA, jax.Array]:
     """The best points of a pool, each once, and their scores."""
+    pool, _, scores = _best((pool, space.fingerprint(pool), scores), kept)
+    return pool, scores
+
+
+def _best(found: Scored, kept: int) -> Scored:
+    scores = found[-1]
     _, top = jax.lax.top_k(scores, min(4 * kept, len(scores)))  # among so many there are enough different ones
-    pool, scores = pool[top], scores[top]
-    repeats = jnp.tril(equal_rows(space, pool, pool), -1).any(-1)
+    pool, prints, scores = jax.tree.map(lambda x: x[top], found)
+    repeats = jnp.tril(equal_prints(prints, prints), -1).any(-1)
     scores, rows = jax.lax.top_k(jnp.where(repeats, -jnp.inf, scores), kept)
-    return pool[rows], scores
+    return pool[rows], prints[rows], scores

@@ -87,13 +87,19 @@ def told_first(known: Observations) -> Observations:
 
 def equal_rows(space: Space, a: DNA, b: DNA) -> jax.Array:
     """bool[n, m], which of n points are which of m, by their fingerprints."""
-    return (space.fingerprint(a)[:, None] == space.fingerprint(b)[None]).all(-1)
+    return equal_prints(space.fingerprint(a), space.fingerprint(b))
+
+
+def equal_prints(a: jax.Array, b: jax.Array) -> jax.Array:
+    """bool[n, m], which of n fingerprints are which of m."""
+    return (a[:, None] == b[None]).all(-1)
 
 
 def _put(known: Observations, dna: DNA, fitness: jax.Array, new: jax.Array, told: bool) -> Observations:
     """Puts rows in: into empty slots, then over the oldest told below the median, then over the oldest."""
-    finite = jnp.where(known.told & jnp.isfinite(known.fitness), known.fitness, jnp.nan)
-    keep = ~known.told | (known.fitness >= jnp.nanmedian(finite))
+    there = known.told & jnp.isfinite(known.fitness)
+    ascending = jnp.sort(jnp.where(there, known.fitness, jnp.inf))
+    keep = ~known.told | (known.fitness >= ascending[there.sum() // 2])
     age = jnp.where(known.order < 0, -1, known.order + jnp.where(keep, _NEWER, 0))
     free = jnp.argsort(age)[: dna.shape[0]]
     place = jnp.cumsum(new) - 1

@@ -18,9 +18,8 @@ import jax.numpy as jnp
 def normal_scores(fitness: jax.Array, told: jax.Array) -> jax.Array:
     """For each outcome the quantile of the normal distribution that its rank stands for; equals share theirs."""
     known = told & jnp.isfinite(fitness)
-    ascending = jnp.sort(jnp.where(known, fitness, jnp.inf))
-    worse, no_better = (jnp.searchsorted(ascending, fitness, side=side) for side in ('left', 'right'))
-    share = (worse + no_better) / (2 * jnp.maximum(known.sum(), 1))
+    others = jnp.where(known, fitness, jnp.inf)[:, None]
+    share = ((others < fitness).sum(0) + (others <= fitness).sum(0)) / (2 * jnp.maximum(known.sum(), 1))
     scores = jax.scipy.special.ndtri(jnp.where(known, share, 0.5))
     return _with_failures(scores, known, told)
 
