@@ -11,6 +11,7 @@ from pgjax.search.evolution._point import NOISE, change_each, change_one
 from pgjax.search.evolution._schedule import Number
 from pgjax.search.evolution._values import NormalStep, NumberStep
 from pgjax.space import DNA, Space
+from pgjax.space._random import in_a_row
 
 NUMBER_STEP = 0.2  # standard deviation of a step of a float or int, as a part of its (scaled) range
 NORMAL_STEP = NormalStep(NUMBER_STEP)
@@ -47,7 +48,7 @@ def draw_changes(
     """The random numbers of `mutated`, for as many points: `noise` and `fresh` of `change_one`."""
     noise_key, _, _, fresh_key = jax.random.split(key, 4)
     fresh = fresh_points(space, fresh_key, shape) if fresh is None else fresh
-    return jax.random.uniform(noise_key, (NOISE, *shape)).T, fresh
+    return in_a_row(jax.random.uniform, noise_key, (NOISE, *shape)).T, fresh
 
 
 def mutate(space: Space, key: jax.Array, dna: DNA, fresh: DNA | None = None) -> DNA:
