@@ -33,6 +33,7 @@ class Blocks:
       ladder: int[L], the choice columns of short ordered decisions.
       rungs: float32[L, A, A - 1], where their values stand: at squared distances |difference| ** 1.5 of the range.
       block: int[H], the weight of each of these features: one-hot ones, then those of the ladders.
+      kind: int[num_blocks], 0 for one-hot choices, 1 for one-hot values in an order, 2 for ladders.
       position: int[Q], the gene (choice column, or C plus a float column) of each position, each with a weight.
       highest: float32[Q], the highest value of that gene.
     """
@@ -43,13 +44,14 @@ class Blocks:
     ladder: np.ndarray
     rungs: np.ndarray
     block: np.ndarray
+    kind: np.ndarray
     position: np.ndarray
     highest: np.ndarray
 
     @property
     def num_blocks(self) -> int:
         """The number of weights of blocks."""
-        return int(self.block.max(initial=-1)) + 1
+        return len(self.kind)
 
     @property
     def is_ordered(self) -> bool:
@@ -78,13 +80,16 @@ def blocks(space: Space) -> Blocks:
     """The features of a space."""
     entries: list[tuple[int, int, Any]] = []
     block_of: dict[Any, int] = {}
+    kinds: list[int] = []
     feature_of: dict[Any, int] = {}
     for decision in space.decisions:
         if decision.kind != 'choice':
             continue
         shares = decision.group is not None and space.constrained_groups[decision.group].sorted
         owner = ('group', decision.group) if shares else ('gene', decision.column)
-        block_of.setdefault(owner, len(block_of))
+        if owner not in block_of:
+            block_of[owner] = len(block_of)
+            kinds.append(int(is_ordered(decision)))
         for value in range(decision.arity or 1):
             feature_of.setdefault((owner, value), len(feature_of))
             entries.append((decision.column, value, (owner, value)))
@@ -101,6 +106,7 @@ def blocks(space: Space) -> Blocks:
         ladder=np.array([d.column for d in ladders], int),
         rungs=np.array([_rungs(d.arity or 1, longest) for d in ladders]).reshape(len(ladders), longest, longest - 1),
         block=np.array(owners, int),
+        kind=np.array(kinds + [2] * len(ladders), int),
         position=np.array([gene_of(space.num_choices, d) for d in lines], int),
         highest=np.array([max((d.arity or 2) - 1, 1) for d in lines], np.float32),
     )

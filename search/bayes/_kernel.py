@@ -1,6 +1,7 @@
 """The kernel: an exponential of weighted Hamming distances times a Matern 5/2 of weighted positions.
 
-Every block of features has a weight of its own (automatic relevance determination). Both distances are Euclidean in
+Every block of features has a weight of its own (automatic relevance determination). Those of values in an order are
+alike before much is known: their logarithms scatter about one that they have in common. Both distances are Euclidean in
 the features, so that a kernel matrix costs two matrix products, whatever the number of decisions.
 """
 
@@ -23,12 +24,14 @@ class Hyperparameters:
     """What marginal likelihood decides; all logarithms.
 
     Attributes:
-      hamming: float32[num_blocks], the weight of each one-hot block.
-      position: float32[Q], the weight of each position: 1 / lengthscale**2.
+      common: float32[3], what the weights of one-hot values in an order, of ladders and of positions have in common.
+      hamming: float32[num_blocks], the weight of each block, apart from what is common.
+      position: float32[Q], the weight of each position, 1 / lengthscale**2, apart from what is common.
       amplitude: float32[], the prior variance.
       noise: float32[], the noise variance above `LOWEST_NOISE`.
     """
 
+    common: jax.Array
     hamming: jax.Array
     position: jax.Array
     amplitude: jax.Array
@@ -39,6 +42,7 @@ def prior_mean(about: Blocks) -> Hyperparameters:
     """Where the logarithms start, and to which the prior pulls: random points are correlated by about exp(-1)."""
     blocks = max(about.num_blocks + about.num_positions, 1)
     return Hyperparameters(
+        common=jnp.zeros(3),
         hamming=jnp.full(about.num_blocks, np.log(1.5 / blocks), jnp.float32),
         position=jnp.full(about.num_positions, np.log(6.0 / blocks), jnp.float32),
         amplitude=jnp.float32(0.0),
@@ -46,15 +50,26 @@ def prior_mean(about: Blocks) -> Hyperparameters:
     )
 
 
-PRIOR_DEVIATION = Hyperparameters(hamming=2.5, position=2.5, amplitude=1.5, noise=2.0)  # type: ignore[arg-type]
+def prior_deviation(about: Blocks) -> Hyperparameters:
+    """How far the logarithms scatter about their mean: those of values in an order, by a factor of two, e**0.8."""
+    return Hyperparameters(
+        common=jnp.float32(2.0),
+        hamming=jnp.where(jnp.asarray(about.kind) == 0, 2.5, 0.8),
+        position=jnp.float32(0.8),
+        amplitude=jnp.float32(1.5),
+        noise=jnp.float32(2.0),
+    )
+
 
 Features = tuple[jax.Array, jax.Array]
 
 
 def kernel(about: Blocks, hyper: Hyperparameters, a: Features, b: Features) -> jax.Array:
     """float32[n, m], the prior covariance of n points and m points, without noise."""
-    hamming = _squared_distances(a[0], b[0], jnp.exp(hyper.hamming)[about.block])
-    radius = jnp.sqrt(jnp.maximum(5.0 * _squared_distances(a[1], b[1], jnp.exp(hyper.position)), 1e-12))
+    common = jnp.concatenate([jnp.zeros(1), hyper.common])
+    hamming = _squared_distances(a[0], b[0], jnp.exp(hyper.hamming + common[about.kind])[about.block])
+    squares = 5.0 * _squared_distances(a[1], b[1], jnp.exp(hyper.position + common[3]))
+    radius = jnp.sqrt(jnp.maximum(squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern
 

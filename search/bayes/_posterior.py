@@ -12,11 +12,11 @@ import jax.numpy as jnp
 
 from pgjax.search.bayes._features import Blocks
 from pgjax.search.bayes._kernel import (
-    PRIOR_DEVIATION,
     Features,
     Hyperparameters,
     kernel,
     noise_variance,
+    prior_deviation,
     prior_mean,
 )
 
@@ -67,15 +67,6 @@ def fit(
     return Posterior(hyper, seen, used, weights, root)
 
 
-def without_itself(posterior: Posterior, outcomes: jax.Array, told: jax.Array) -> jax.Array:
-    """float32[n]: what the model expects of each row told, had its outcome not been told; of others anything.
-
-    It takes no other factorization (Rasmussen and Williams, 2006, equation 5.12).
-    """
-    precision = (jnp.where(told[:, None], posterior.root, 0.0) ** 2).sum(0)  # the diagonal of the inverse covariance
-    return outcomes - posterior.weights / jnp.maximum(precision, 1e-9)
-
-
 def _inverse_root(matrix: jax.Array) -> jax.Array:
     factor = jnp.linalg.cholesky(matrix)
     return jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix)), lower=True)
@@ -112,7 +103,7 @@ def log_posterior_gradient(
     root = _inverse_root(matrix)
     weights = root.T @ (root @ jnp.where(mask, outcomes, 0.0))
     (likelihood,) = pull(0.5 * (jnp.outer(weights, weights) - root.T @ root))
-    prior = jax.tree.map(lambda h, m, s: (m - h) / s**2, hyper, prior_mean(about), PRIOR_DEVIATION)
+    prior = jax.tree.map(lambda h, m, s: (m - h) / s**2, hyper, prior_mean(about), prior_deviation(about))
     return jax.tree.map(jnp.add, likelihood, prior)
 
 
@@ -123,5 +114,7 @@ def log_posterior(
     outcomes = jnp.where(mask, outcomes, 0.0)
     root = _inverse_root(covariance(about, hyper, seen, mask))
     likelihood = -0.5 * ((root @ outcomes) ** 2).sum() + jnp.log(jnp.diag(root)).sum()
-    terms = jax.tree.map(lambda h, m, s: -0.5 * jnp.sum(((h - m) / s) ** 2), hyper, prior_mean(about), PRIOR_DEVIATION)
+    terms = jax.tree.map(
+        lambda h, m, s: -0.5 * jnp.sum(((h - m) / s) ** 2), hyper, prior_mean(about), prior_deviation(about)
+    )
     return likelihood + sum(jax.tree.leaves(terms))

@@ -1,8 +1,8 @@
 """Outcomes as a Gaussian process likes them: standardized, bad ones pulled in, failures as bad as the worst.
 
 Among choices neighbours may differ by anything, and ranks say all that matters (`normal_scores`). Along a line outcomes
-are smooth, which ranks would spoil next to an optimum (`half_logarithm`); on a ladder of few values they may be
-(`yeo_johnson`).
+are smooth, which ranks would spoil next to an optimum (`half_logarithm`); on a ladder of few values it depends on the
+outcomes (`power_or_ranks`).
 
 Each form takes float32[n] fitness, -inf where failed, which is worth the worst outcome, and bool[n], which rows were
 told and count. It gives float32[n], finite, of mean 0 and deviation 1 over the rows told; 0 elsewhere, and where all
@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+
+_NEAR = 0.1  # of the range of outcomes
+_MANY = 1 / 3  # of random points: so many near the best one stand at a ceiling
 
 
 def normal_scores(fitness: jax.Array, told: jax.Array) -> jax.Array:
@@ -45,6 +48,20 @@ def yeo_johnson(fitness: jax.Array, told: jax.Array) -> jax.Array:
 
     powers = jnp.linspace(0.0, 4.0, 33)
     return _with_failures(curved(powers[jnp.argmax(jax.vmap(log_likelihood)(powers))]), known, told)
+
+
+def power_or_ranks(fitness: jax.Array, told: jax.Array, near_best: jax.Array) -> jax.Array:
+    """A power of outcomes; ranks if, by `near_best`, many are at a ceiling, where no power would tell them apart."""
+    return jnp.where(near_best > _MANY, normal_scores(fitness, told), yeo_johnson(fitness, told))
+
+
+def share_near_best(fitness: jax.Array, told: jax.Array) -> jax.Array:
+    """float32[], which share of outcomes lies at most a tenth of their range below the best; failures do not count."""
+    known = told & jnp.isfinite(fitness)
+    best = jnp.max(jnp.where(known, fitness, -jnp.inf))
+    worst = jnp.min(jnp.where(known, fitness, jnp.inf))
+    near = known & (0.5 * best - 0.5 * fitness <= 0.5 * _NEAR * best - 0.5 * _NEAR * worst)  # halves do not overflow
+    return near.sum() / jnp.maximum(known.sum(), 1)
 
 
 def half_logarithm(fitness: jax.Array, told: jax.Array) -> jax.Array:
