@@ -234,13 +234,23 @@ def test_outcomes_of_ladders_are_ranks_if_many_random_ones_are_at_a_ceiling():
     """What the random points say stays, however many of those that the model chose come near the best."""
     space = pg.search_space({'x': pg.intv(0, 99)})
     controller = Bayesian(num_initial=9, capacity=32, num_candidates=32)
+    ask, tell = (jax.jit(functools.partial(f, space)) for f in (controller.ask, controller.tell))
     spread, bunched = np.linspace(-1.0, 0.0, 9), np.r_[np.linspace(-1.0, -0.5, 5), -0.03, -0.02, -0.01, 0.0]
     for outcomes, expected in ((spread, 1 / 9), (bunched, 4 / 9), (np.r_[spread[:-1], np.nan], 1 / 8)):
         state = controller.init(space, jax.random.key(0))
         for number, outcome in enumerate([*outcomes, -0.03, -0.02, -0.01, 0.01]):
-            dna, state = controller.ask(space, state, jax.random.key(number))
-            state = controller.tell(space, state, dna, jnp.full((1, 1), outcome))
+            dna, state = ask(state, jax.random.key(number))
+            state = tell(state, dna, jnp.full((1, 1), outcome))
         assert float(state.learned.near_best) == pytest.approx(expected)
+    # Asked for long before anything is told, as by many workers.
+    state, points = controller.init(space, jax.random.key(0)), []
+    for number in range(12):
+        dna, state = ask(state, jax.random.key(number))
+        points.append(dna)
+    assert float(state.learned.near_best) == -1
+    state = tell(state, concatenate(points[:9]), jnp.asarray(bunched)[:, None])
+    state = ask(state, jax.random.key(12))[1]
+    assert float(state.learned.near_best) == pytest.approx(4 / 9)
     told = np.ones(9, bool)
     for outcomes, near_best, plain in ((spread, 1 / 9, yeo_johnson), (bunched, 4 / 9, normal_scores)):
         found = power_or_ranks(jnp.asarray(outcomes), told, jnp.float32(near_best))

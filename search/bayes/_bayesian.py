@@ -37,7 +37,7 @@ class BayesianState:
 
     Attributes:
       known: up to N points, told or awaited.
-      learned: the models as they were last fitted.
+      learned: the model as it was last fitted.
     """
 
     known: Observations

@@ -58,15 +58,15 @@ def learn(
       seen: their features.
       optimizer: of the hyperparameters.
       steps: int32[], how many it makes.
-      num_random: how many points are told before the model chooses any.
+      num_random: of how many points told the share near the best of them is kept.
 
     Returns:
       What was learned; the model; float32[N], the outcomes as it sees them.
     """
     import optax
 
-    is_random = (known.told.sum() <= num_random) | (learned.near_best < 0)
-    near_best = jnp.where(is_random, share_near_best(known.fitness, known.told), learned.near_best)
+    near_best = share_near_best(known.fitness, known.told)
+    near_best = jnp.where(learned.near_best < 0, near_best, learned.near_best)
     outcomes = _seen_by(about, known, near_best)
 
     def step(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -78,7 +78,8 @@ def learn(
 
     hyper, memory = jax.lax.fori_loop(0, steps, step, (learned.hyper, learned.optimizer))
     model = fit(about, hyper, seen, outcomes, known.told, known.order >= 0)
-    return Learned(hyper, memory, near_best), model, outcomes
+    kept = jnp.where(known.told.sum() < num_random, -1.0, near_best)
+    return Learned(hyper, memory, kept), model, outcomes
 
 
 def _seen_by(about: Blocks, known: Observations, near_best: jax.Array) -> jax.Array:
