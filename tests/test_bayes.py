@@ -251,10 +251,18 @@ def test_outcomes_of_ladders_are_ranks_if_many_random_ones_are_at_a_ceiling():
     state = tell(state, concatenate(points[:9]), jnp.asarray(bunched)[:, None])
     state = ask(state, jax.random.key(12))[1]
     assert float(state.learned.near_best) == pytest.approx(4 / 9)
-    told = np.ones(9, bool)
-    for outcomes, near_best, plain in ((spread, 1 / 9, yeo_johnson), (bunched, 4 / 9, normal_scores)):
-        found = power_or_ranks(jnp.asarray(outcomes), told, jnp.float32(near_best))
-        np.testing.assert_array_equal(found, plain(jnp.asarray(outcomes), told))
+
+
+def test_a_power_counts_if_it_makes_outcomes_nearly_normal_and_random_ones_are_apart():
+    told, normal = np.ones(40, bool), np.random.default_rng(0).normal(size=40)
+    skewed, ceiling = np.exp(normal), np.where(np.arange(40) < 25, 1.0 - 1e-3 * normal**2, normal - 5.0)
+    for outcomes, near_best, plain in (
+        (skewed, 0.1, yeo_johnson),
+        (skewed, 0.4, normal_scores),
+        (ceiling, 0.1, normal_scores),
+    ):
+        outcomes = jnp.asarray(outcomes, jnp.float32)
+        np.testing.assert_array_equal(power_or_ranks(outcomes, told, jnp.float32(near_best)), plain(outcomes, told))
 
 
 @pytest.mark.slow

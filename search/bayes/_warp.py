@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 _NEAR = 0.1  # of the range of outcomes
+_NEARLY_NORMAL = 0.7  # squared correlation with normal scores: 1 for a normal sample (Shapiro and Francia, 1972)
 _MANY = 1 / 3  # of random points: so many near the best one stand at a ceiling
 
 
@@ -51,8 +52,14 @@ def yeo_johnson(fitness: jax.Array, told: jax.Array) -> jax.Array:
 
 
 def power_or_ranks(fitness: jax.Array, told: jax.Array, near_best: jax.Array) -> jax.Array:
-    """A power of outcomes; ranks if, by `near_best`, many are at a ceiling, where no power would tell them apart."""
-    return jnp.where(near_best > _MANY, normal_scores(fitness, told), yeo_johnson(fitness, told))
+    """A power of outcomes, or ranks where no power tells good ones apart.
+
+    That is so at a ceiling: where, by `near_best`, many random points are, or where no power makes outcomes nearly
+    normal.
+    """
+    power, ranks = yeo_johnson(fitness, told), normal_scores(fitness, told)
+    correlation = (power * ranks).sum() / jnp.maximum(told.sum(), 1)
+    return jnp.where((near_best <= _MANY) & (correlation**2 > _NEARLY_NORMAL), power, ranks)
 
 
 def share_near_best(fitness: jax.Array, told: jax.Array) -> jax.Array:
