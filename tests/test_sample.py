@@ -384,14 +384,20 @@ def test_results_are_durable_before_the_generation_is_complete(tmp_path):
     assert next(loop(path=path))[1].id == 2
 
 
-def test_a_damaged_result_is_evaluated_again(tmp_path):
-    path = tmp_path / 'study'
+def journal_of(path, number):
+    """What a loop that told some trials and ended leaves of them."""
     samples = loop(path=path)
-    for _ in range(3):
+    for _ in range(number):
         next(samples)[1](0.5)
     del samples
     gc.collect()
     (journal,) = (path / 'pending').glob('journal-*')
+    return journal
+
+
+def test_a_damaged_result_is_evaluated_again(tmp_path):
+    path = tmp_path / 'study'
+    journal = journal_of(path, 3)
     first, second, third = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(first[:-9] + b'\n' + second + third.replace(b'0.5', b'0.6') + b'half a li')
     samples = loop(path=path, num_trials=4)
@@ -451,12 +457,7 @@ def test_a_trial_without_a_mark_is_not_looked_for(tmp_path, unpolled):
 def test_without_the_marks_the_journals_are_enough(tmp_path, unpolled):
     """A power cut takes marks away and damages a line: trials of a later generation are not evaluated again."""
     path = tmp_path / 'study'
-    samples = loop(path=path)
-    for _ in range(6):
-        next(samples)[1](0.5)
-    del samples
-    gc.collect()
-    (journal,) = (path / 'pending').glob('journal-*')
+    journal = journal_of(path, 6)
     journal.write_bytes(journal.read_bytes().replace(b'"trial":2', b'"trial":3'))
     os.truncate(path / 'pending' / 'claims', 0)
     assert [feedback.id for _, feedback in loop(path=path, num_trials=8) if feedback(0.25) is None] == [2, 6, 7]

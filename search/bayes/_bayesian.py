@@ -55,9 +55,8 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     Departures from the paper: outcomes are normal scores of ranks where all decisions are choices; where some are few
     ordered values, a power of the outcomes, but ranks at a ceiling, where a third of the random points come within a
     tenth of the range of the best or no power is nearly normal; and along lines those below the median are compressed
-    by a logarithm.
-    Hyperparameters are the most probable ones, not integrated out. Distances of choices are Hamming, of few ordered
-    values |difference| ** 1.5, and of other numbers Matern 5/2, multiplied.
+    by a logarithm. Hyperparameters are the most probable ones, not integrated out. Distances of choices are Hamming, of
+    few ordered values |difference| ** 1.5, and of other numbers Matern 5/2, multiplied.
 
     Defaults were chosen on nine tables of trained models and on the functions of Branin and Hartmann. Accuracy is .08,
     .006 and .000 points below the optimum of NAS-Bench-201 (cifar10) after 50, 100 and 200 evaluations, 100 seeds;
