@@ -1,12 +1,16 @@
 """What a study costs around the objective, beside PyGlove and Optuna: `python benchmarks/studies.py`.
 
 Loops that hold nothing but a reward are timed in CPU seconds, which do not depend on what else runs; loops on disk in
-wall time, with all libraries in turn in the same minutes. A library that is not installed is left out.
+wall time too, which is mostly the disk's, with all libraries in turn in the same minutes. A library that is not
+installed is left out.
 """
 
 import concurrent.futures
 import importlib
 import importlib.util
+import itertools
+import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -109,10 +113,22 @@ def ask_and_tell() -> None:
         print(f'  Optuna, random   {cpu_per_call(optuna_loop(decisions=MANY), 50):10.2f}')
 
 
+def journal_by_hand(path: pathlib.Path, decisions: int = DECISIONS) -> Callable[[], None]:
+    """The floor: a line of JSON and a sync for each proposal and reward, and nothing else."""
+    random, file, trial = np.random.default_rng(0), path.open('ab', buffering=0), itertools.count()
+
+    def step() -> None:
+        line = {'trial': next(trial), 'values': random.random(decisions).tolist(), 'reward': 0.5}
+        file.write(json.dumps(line).encode() + b'\n')
+        os.fsync(file.fileno())
+
+    return step
+
+
 def on_disk(folder: pathlib.Path) -> None:
     """Each in turn, a few trials at a time, so that all meet the same disk."""
-    print(f'\nDurable a trial, {DECISIONS} decisions: wall ms a trial')
-    loops = {'pg.sample': ours(64, folder / 'ours')}
+    print(f'\nDurable a trial, {DECISIONS} decisions: CPU ms and wall ms a trial, and both as times ours')
+    loops = {'pg.sample': ours(64, folder / 'ours'), 'journal by hand': journal_by_hand(folder / 'by_hand')}
     if has('optuna'):
         storages = importlib.import_module('optuna.storages')
         journal = importlib.import_module('optuna.storages.journal')
@@ -121,19 +137,20 @@ def on_disk(folder: pathlib.Path) -> None:
             backend = storages.JournalStorage(journal.JournalFileBackend(str(folder / 'journal')))
             loops['Optuna journal'] = optuna_loop(backend)
             loops['Optuna SQLite'] = optuna_loop(f'sqlite:///{folder}/optuna.db')
-    walls: dict[str, list[float]] = {name: [] for name in loops}
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
     for step in loops.values():
         step()
-    for _ in range(8):
+    for _ in range(12):
         for name, step in loops.items():
-            number = 80 if name == 'pg.sample' else 4
-            start = time.perf_counter()
+            number = 4 if 'Optuna' in name else 80
+            cpu, wall = time.process_time(), time.perf_counter()
             for _ in range(number):
                 step()
-            walls[name].append((time.perf_counter() - start) / number)
-    middle = {name: float(np.median(times)) for name, times in walls.items()}
-    for name, seconds in middle.items():
-        print(f'  {name:32} {1e3 * seconds:10.2f}   {seconds / middle["pg.sample"]:8.1f} times ours')
+            rounds[name].append(((time.process_time() - cpu) / number, (time.perf_counter() - wall) / number))
+    middle = {name: np.median(times, axis=0) for name, times in rounds.items()}
+    for name, times in middle.items():
+        ratios = ''.join(f'{ratio:10.2f}' for ratio in times / middle['pg.sample'])
+        print(f'  {name:24} {1e3 * times[0]:10.3f}{1e3 * times[1]:10.3f} {ratios}')
 
 
 def regularized_by_hand(decisions: int, population: int = 100, rivals: int = 10) -> Callable[[], None]:
