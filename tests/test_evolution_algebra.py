@@ -30,7 +30,7 @@ A, B, C = Listed('a'), Listed('b'), Listed('c')
 
 def people(number=N, rows=None):
     dna = jax.jit(lambda key: SPACE.random(key, (number,)))(jax.random.key(7))
-    return ev.told(dna, jnp.arange(float(number))[:, None], 0, 0).resized(rows or number)
+    return ev.told(SPACE, dna, jnp.arange(float(number))[:, None], 0, 0).resized(rows or number)
 
 
 def once(values):

@@ -1,5 +1,7 @@
 """Controllers made of evolution: the contract, planted problems, edge cases, and that a step is one program."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -225,3 +227,17 @@ def test_schedules_reach_the_operators():
     first, second, third = np.asarray(dna.choices)
     assert sorted(map(tuple, first)) == sorted(map(tuple, second)), 'at step 0 nothing mutates'
     assert sorted(map(tuple, first)) != sorted(map(tuple, third))
+
+
+@pytest.mark.parametrize(('highest', 'dtype'), [(127, 'int8'), (128, 'int16'), (32767, 'int16'), (10**6, 'int32')])
+def test_a_population_holds_every_value_in_few_bytes(highest, dtype):
+    space = pg.search_space([pg.intv(0, highest), pg.oneof('ab')])
+    rows = np.array([[highest, 1], [0, 0], [highest // 2, 1]], np.int32)
+    controller = search.HillClimb(init_population_size=3)
+    state = controller.init(space, jax.random.key(0))
+    state = controller.tell(space, state, pg.DNA(rows, np.zeros((3, 0), np.float32)), np.array([[9.0], [1.0], [2.0]]))
+    assert state.population.genes.choices.dtype == dtype
+    assert state.population.dna.choices.dtype == 'int32'
+    assert state.population.dna.choices.tolist() == [[highest, 1]]
+    children, _ = controller.ask(space, dataclasses.replace(state, asked=jnp.int32(3)), jax.random.key(1))
+    assert children.choices.dtype == 'int32' and int(children.choices.max()) <= highest

@@ -25,7 +25,7 @@ N = 256
 
 def parents(space, number=N):
     dna = jax.jit(lambda key: space.random(key, (number,)))(jax.random.key(5))
-    return told(dna, jnp.arange(float(number))[:, None], 0, 0)
+    return told(space, dna, jnp.arange(float(number))[:, None], 0, 0)
 
 
 def children(operation, space, population=None, key=1):
@@ -140,7 +140,7 @@ def test_steps_of_numbers():
     space = pg.search_space({'x': pg.floatv(0.0, 1.0), 'n': pg.intv(0, 1000)})
     number = 4000
     middle = jax.tree.map(lambda x: jnp.broadcast_to(x, (number, 1)), pg.DNA([500], [0.5]))
-    population = told(middle, jnp.zeros((number, 1)), 0, 0)
+    population = told(space, middle, jnp.zeros((number, 1)), 0, 0)
     made = children(mutators.Gaussian(std=0.1), space, population).dna
     for genes, scale in [(np.asarray(made.floats)[:, 0] - 0.5, 1.0), (np.asarray(made.choices)[:, 0] - 500, 1000.0)]:
         moved = genes[genes != 0] / scale
@@ -251,7 +251,11 @@ def test_averages_of_numbers():
 def test_segments_are_exchanged(cuts):
     space = pg.search_space([pg.oneof([0, 1]) for _ in range(8)])
     pair = told(
-        pg.DNA(np.stack([np.zeros(8, np.int32), np.ones(8, np.int32)]), np.zeros((2, 0))), jnp.zeros((2, 1)), 0, 0
+        space,
+        pg.DNA(np.stack([np.zeros(8, np.int32), np.ones(8, np.int32)]), np.zeros((2, 0))),
+        jnp.zeros((2, 1)),
+        0,
+        0,
     )
     operation = recombinators.Segmented(lambda decisions: sorted(cuts))
     made, _ = operation.apply(jax.random.key(0), pair, Context.start(space))
@@ -262,7 +266,7 @@ def test_segments_are_exchanged(cuts):
 def test_k_points_are_different_places():
     space = pg.search_space([pg.oneof([0, 1]) for _ in range(8)])
     rows = np.tile(np.repeat([[0], [1]], 8, axis=1), (2000, 1)).astype(np.int32)
-    population = told(pg.DNA(rows, np.zeros((4000, 0), np.float32)), jnp.zeros((4000, 1)), 0, 0)
+    population = told(space, pg.DNA(rows, np.zeros((4000, 0), np.float32)), jnp.zeros((4000, 1)), 0, 0)
     made = np.asarray(children(recombinators.KPoint(k=2), space, population).dna.choices)[::2]
     cuts = np.diff(np.pad(made, [(0, 0), (0, 0)]), axis=1) != 0
     assert (cuts.sum(-1) == 2).all() and (made[:, 0] == 0).all()

@@ -18,7 +18,7 @@ VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.5, -1.0, float('nan'), float('-inf')]
 
 
 def population(fitness, count) -> Population:
-    made = told(pg.DNA(jnp.zeros((N, 1), jnp.int32), jnp.zeros((N, 0))), jnp.asarray(fitness)[:, None], 0, 0)
+    made = told(SPACE, pg.DNA(jnp.zeros((N, 1), jnp.int32), jnp.zeros((N, 0))), jnp.asarray(fitness)[:, None], 0, 0)
     there = jnp.arange(N) < count
     return jax.tree.map(lambda x: jnp.where(there.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.zeros_like(x)), made)
 
@@ -76,7 +76,7 @@ COMPILED = {name: trials(selector) for name, (selector, _) in TWINS.items()}
 def five_best(rows, fitness, count):
     everyone = population(fitness, N)[rows]  # by trial, then moved
     old = everyone.take(jnp.arange(N), jnp.arange(N) < count)
-    new = told(pg.DNA(jnp.zeros((N, 1), jnp.int32), jnp.zeros((N, 0))), fitness[:, None], N, 0)
+    new = told(SPACE, pg.DNA(jnp.zeros((N, 1), jnp.int32), jnp.zeros((N, 0))), fitness[:, None], N, 0)
     chosen, _ = selectors.Top(5).merge(jax.random.key(0), old, new, Context.start(SPACE))
     return chosen.trial, chosen.mask
 
@@ -87,7 +87,7 @@ def test_the_top_of_many(shuffled):
     generator, number = np.random.default_rng(0), 3000
     fitness = generator.integers(0, 5, number).astype(np.float32)
     dna = pg.DNA(jnp.zeros((number, 1), jnp.int32), jnp.zeros((number, 0)))
-    many = told(dna, jnp.asarray(fitness)[:, None], 0, 0)
+    many = told(SPACE, dna, jnp.asarray(fitness)[:, None], 0, 0)
     many = many[generator.permutation(number)] if shuffled else many
     order = np.lexsort((np.arange(number), -fitness))
     for size in (1, 700, 1400):
@@ -170,7 +170,7 @@ def test_nobody_is_taken_of_nobody(selector):
 
 def test_several_objectives_rank_by_front_then_crowding():
     fitness = jnp.array([[0.0, 0.0], [1.0, 3.0], [2.0, 2.0], [3.0, 1.0], [9.0, 9.0]])
-    made = told(pg.DNA(jnp.zeros((5, 1), jnp.int32), jnp.zeros((5, 0))), fitness, 10, 0)
+    made = told(SPACE, pg.DNA(jnp.zeros((5, 1), jnp.int32), jnp.zeros((5, 0))), fitness, 10, 0)
     people = jax.tree.map(lambda x: x[:4], made).resized(6)  # the fifth is not there
     chosen, _ = jax.jit(selectors.Top(4).apply)(jax.random.key(0), people, Context.start(SPACE))
     assert chosen.trial.tolist() == [11, 13, 12, 10]

@@ -128,7 +128,7 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
     def tell(self, space: Space, state: EvolutionState, dna: DNA, fitness: Any) -> EvolutionState:
         """Points join the population, and some stay."""
         fitness = sanitize(fitness)
-        new = told(dna, fitness, state.told, state.generation)
+        new = told(space, dna, fitness, state.told, state.generation)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.seed, impl='threefry2x32'), state.told)
         context = Context.start(space, state.generation, state.memory)
         capacity = len(state.population)

@@ -12,7 +12,7 @@ from pgjax.search._bits import by_bit, inhabited, packed
 from pgjax.search._controller import Controller, State, require, sanitize
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import seeds_first
-from pgjax.search.evolution.recombinators._recombinator import coins, inherit_pair
+from pgjax.search.evolution.recombinators._recombinator import coins, exchange
 from pgjax.search.evolution.selectors import draw_below
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space, concatenate
@@ -98,8 +98,8 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         filled = jnp.maximum((state.trial >= 0).sum(), 1)
         pairs = -(-size // 2)
         rivals = draw_below(select_key, (2, 2, pairs), filled, self.population_size)
-        mother, father = rivals.min(0)  # slots are in order of the crowded comparison: the lower one wins
-        crossed = _crossed(space, cross_key, state.dna[mother], state.dna[father], self.crossover_rate)[:size]
+        couples = rivals.min(0).T  # slots are in order of the crowded comparison: the lower one wins
+        crossed = _crossed(space, cross_key, state.dna, couples, self.crossover_rate)[:size]
         dna, is_seed = seeds_first(
             space,
             random_key,
@@ -109,7 +109,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
             until=self.population_size,
             known=state.told > 0,
         )
-        couples = jnp.stack([mother, father, father, mother], -1).reshape(2 * pairs, 2)[:size]
+        couples = jnp.stack([couples, couples[:, ::-1]], 1).reshape(2 * pairs, 2)[:size]
         parents = jnp.where(is_seed[:, None], -1, state.trial[couples])
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)
 
@@ -148,11 +148,10 @@ def repeats(new: jax.Array, known: jax.Array, exists: jax.Array) -> jax.Array:
     return inhabited(packed(same & earlier))
 
 
-def _crossed(space: Space, key: jax.Array, mothers: DNA, fathers: DNA, rate: Any) -> DNA:
-    """2 n points of n pairs of parents, the children of one pair together, before mutation."""
-    genes, pairs = space.num_choices + space.num_floats, len(mothers)
+def _crossed(space: Space, key: jax.Array, dna: DNA, parents: jax.Array, rate: Any) -> DNA:
+    """2 n points of n pairs of parents, rows int32[n, 2], the children of one pair together, before mutation."""
+    genes, pairs = space.num_choices + space.num_floats, len(parents)
     words = jax.random.bits(key, (pairs, 1 + -(-genes // 32)))  # one of whether, and one bit a gene of where
     exchanged = coins(words[:, 1:], genes) & ((words[:, :1] >> 8) * 2.0**-24 < rate)
-    both = jax.tree.map(lambda a, b: jnp.stack([a, b], 1), mothers, fathers)
-    children = jax.vmap(lambda parents, second: inherit_pair(space, parents, second))(both, exchanged)
+    children = exchange(space, dna[parents], dna[parents[:, ::-1]], exchanged[:, None])
     return space.canonical(jax.tree.map(lambda x: x.reshape(2 * pairs, x.shape[-1]), children))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search.evolution._population import FIRST_MADE, Population, concatenate
+from pgjax.search.evolution._population import FIRST_MADE, Population, concatenate, narrow
 from pgjax.search.evolution._schedule import Number
 from pgjax.space import DNA, Space
 from pgjax.symbolic import Object
@@ -98,8 +98,8 @@ def born(
       num_objectives: M.
     """
     size = mask.shape[0]
-    made = Population(
-        dna=dna,
+    made = Population(  # the barrier lets XLA write bytes where it would write integers, for all who read them
+        genes=jax.lax.optimization_barrier(narrow(context.space, dna)),
         fitness=jnp.full((size, num_objectives), -jnp.inf, jnp.float32),
         trial=FIRST_MADE + context.made + jnp.arange(size, dtype=jnp.int32),
         parents=parents,

@@ -27,7 +27,7 @@ class Population:
     Under `vmap` over its rows it is one individual.
 
     Attributes:
-      dna: int32[N, C] and float32[N, F], canonical points.
+      genes: the points with their choices in as few bytes as they need, int8[N, C] mostly: rows are moved a lot.
       fitness: float32[N, M], maximized; -inf for failed and untold individuals.
       trial: int32[N], what individuals are told apart by: the trial id, or a negative number while not yet told.
       parents: int32[N, 2], the trials that each was made from; -1 for none.
@@ -35,7 +35,7 @@ class Population:
       mask: bool[N], whether there is an individual in the row.
     """
 
-    dna: DNA
+    genes: DNA
     fitness: jax.Array
     trial: jax.Array
     parents: jax.Array
@@ -45,6 +45,11 @@ class Population:
     def __len__(self) -> int:
         """N, the rows; `count` says how many of them hold an individual."""
         return self.mask.shape[0]
+
+    @property
+    def dna(self) -> DNA:
+        """int32[N, C] and float32[N, F], canonical points."""
+        return DNA(jnp.asarray(self.genes.choices, jnp.int32), self.genes.floats)
 
     @property
     def count(self) -> jax.Array:
@@ -83,10 +88,18 @@ class Population:
         return jnp.where(self.trial[:, None] >= 0, told, self.parents)
 
 
+def narrow(space: Space, dna: DNA) -> DNA:
+    """Points with their choices in as few bytes as they need."""
+    most = max((d.arity or 1 for d in space.decisions if d.kind != 'float'), default=1)
+    dtype = next(d for d in (jnp.int8, jnp.int16, jnp.int32) if most - 1 <= jnp.iinfo(d).max)
+    return DNA(dna.choices.astype(dtype), dna.floats)
+
+
 def empty(space: Space, size: int, num_objectives: int = 1) -> Population:
     """A population of nobody, with `size` rows."""
+    zeros = DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32))
     return Population(
-        dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
+        genes=narrow(space, zeros),
         fitness=jnp.full((size, num_objectives), -jnp.inf, jnp.float32),
         trial=jnp.full(size, NO_TRIAL, jnp.int32),
         parents=jnp.full((size, NUM_PARENTS), NO_TRIAL, jnp.int32),
@@ -95,11 +108,11 @@ def empty(space: Space, size: int, num_objectives: int = 1) -> Population:
     )
 
 
-def told(dna: DNA, fitness: jax.Array, first: Any, generation: Any) -> Population:
+def told(space: Space, dna: DNA, fitness: jax.Array, first: Any, generation: Any) -> Population:
     """Individuals of n points and their fitness, float32[n, M]; their trials count up from `first`."""
     size = fitness.shape[0]
     return Population(
-        dna=jax.tree.map(jnp.asarray, dna),
+        genes=narrow(space, jax.tree.map(jnp.asarray, dna)),
         fitness=fitness,
         trial=first + jnp.arange(size, dtype=jnp.int32),
         parents=jnp.full((size, NUM_PARENTS), NO_TRIAL, jnp.int32),

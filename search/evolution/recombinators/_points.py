@@ -16,9 +16,10 @@ from pgjax.search.evolution._population import Population
 from pgjax.search.evolution.recombinators._recombinator import (
     OfParent,
     Recombinator,
+    both_ways,
     coins,
+    exchange,
     inherit,
-    inherit_pair,
     weights_of_parents,
 )
 from pgjax.space import DNA
@@ -73,9 +74,8 @@ class Uniform(_PointWise, type_name='pgjax.search.evolution.recombinators.Unifor
     def recombine(self, key: jax.Array, parents: Population, context: Context) -> DNA:
         """Of two parents by random bits, of more the one with the largest of some random numbers."""
         if self.num_parents == 2:
-            second = coins(key, context.space.num_choices + context.space.num_floats)
-            pair = inherit_pair(context.space, parents.dna, second, self.where)
-            return pair[: self.children]
+            exchanged = coins(key, context.space.num_choices + context.space.num_floats)
+            return exchange(context.space, *both_ways(parents), exchanged, self.where)[: self.children]
         score = _noise(key, parents, context)
         return jax.tree.map(lambda x: x[None], inherit(context.space, parents.dna, score, self.where))
 

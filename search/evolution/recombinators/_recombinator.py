@@ -121,32 +121,39 @@ def inherit(space: Space, parents: DNA, score: jax.Array, where: Where = None) -
     return jax.tree.map(lambda genes, of: jnp.take_along_axis(genes, of[None], 0)[0], parents, DNA(*_split(chosen, c)))
 
 
-def inherit_pair(space: Space, parents: DNA, second: jax.Array, where: Where = None) -> DNA:
-    """Two children of two parents, the second the mirror image of the first; else as `inherit`.
+def both_ways(parents: Population) -> tuple[DNA, DNA]:
+    """The genes of two parents, [2, C] and [2, F], and next to each those of the other one.
+
+    Both are gathers, although they could be slices: XLA's CPU compiler chooses between gathers by whole vectors, and
+    between slices gene by gene, which takes ten times as long.
+    """
+    rows = jnp.where(parents.mask, jnp.arange(2), 0)
+    return parents.genes[rows], parents.genes[rows[::-1]]
+
+
+def exchange(space: Space, own: DNA, other: DNA, exchanged: jax.Array, where: Where = None) -> DNA:
+    """Children with some genes of another parent in place of their own; else as `inherit`.
 
     Args:
       space: static.
-      parents: int32[2, C] and float32[2, F], canonical.
-      second: bool[C + F], whether the first child has a gene of the second parent.
-      where: which decisions may change places; children have the others of their own parent.
+      own: int[..., C] and float32[..., F], canonical: the parents.
+      other: likewise; the other parent of each child.
+      exchanged: bool[..., C + F], whether the child has the gene of the other parent.
+      where: which decisions may be exchanged.
 
     Returns:
-      int32[2, C] and float32[2, F]; genes not in use may hold anything.
+      int[..., C] and float32[..., F]; genes not in use may hold anything.
     """
     about, c = genes_of(space), space.num_choices
     if (about.unit != np.arange(len(about.unit))).any():
-        second = second[about.unit]
+        exchanged = exchanged[..., about.unit]
     if where is not None:
-        second &= selected(space, where)
-    of_second = jnp.stack([second, ~second])
+        exchanged &= selected(space, where)
     if about.depth:
-        uses_first, uses_second = space.active(parents)
-        of_second = jnp.where(uses_first == uses_second, of_second, uses_second)
-    of_choice, of_float = _split(of_second, c)
-    return DNA(
-        jnp.where(of_choice, parents.choices[1], parents.choices[0]),
-        jnp.where(of_float, parents.floats[1], parents.floats[0]),
-    )
+        uses, other_uses = space.active(own), space.active(other)
+        exchanged = jnp.where(uses == other_uses, exchanged, other_uses)
+    of_choice, of_float = _split(exchanged, c)
+    return DNA(jnp.where(of_choice, other.choices, own.choices), jnp.where(of_float, other.floats, own.floats))
 
 
 def coins(words: jax.Array, number: int) -> jax.Array:
@@ -168,12 +175,8 @@ def _split(genes: jax.Array, c: int) -> tuple[jax.Array, jax.Array]:
 
 def _without_absent(parents: Population) -> Population:
     """The parents with every absent one replaced by the first."""
-
-    def or_first(rows: jax.Array) -> jax.Array:  # a choice between two values, which costs less than a gather
-        there = parents.mask.reshape(-1, *[1] * (rows.ndim - 1))
-        return jnp.where(there, rows, rows[:1])
-
-    return dataclasses.replace(jax.tree.map(or_first, parents), mask=parents.mask)
+    rows = jnp.where(parents.mask, jnp.arange(len(parents)), 0)
+    return dataclasses.replace(parents[rows], mask=parents.mask)
 
 
 def _lineage(parents: Population) -> jax.Array:

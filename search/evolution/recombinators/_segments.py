@@ -13,7 +13,7 @@ from pgjax._errors import ControllerError, show
 from pgjax.search.evolution._genes import Where
 from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._population import Population
-from pgjax.search.evolution.recombinators._recombinator import Recombinator, inherit_pair
+from pgjax.search.evolution.recombinators._recombinator import Recombinator, both_ways, exchange
 from pgjax.space import DNA, Decision, Space
 from pgjax.space._plan import gene_of
 
@@ -40,7 +40,7 @@ class KPoint(Recombinator, type_name='pgjax.search.evolution.recombinators.KPoin
         """The cuts are drawn one after the other, each among the places that are left."""
         places = len(context.space.decisions) - 1
         noise = jax.random.uniform(key, (min(self.k, places),))
-        return _exchanged(context.space, parents.dna, different(noise, places) + 1, self.where)
+        return _crossed_at(context.space, parents, different(noise, places) + 1, self.where)
 
 
 class Segmented(Recombinator, type_name='pgjax.search.evolution.recombinators.Segmented'):
@@ -70,7 +70,7 @@ class Segmented(Recombinator, type_name='pgjax.search.evolution.recombinators.Se
         cuts = list(self.cuts(decisions))
         if not all(0 < cut < len(decisions) for cut in cuts):
             raise ControllerError(f'Cuts lie between 1 and {len(decisions) - 1}, before a decision; got {show(cuts)}.')
-        return _exchanged(context.space, parents.dna, jnp.array(cuts, jnp.int32), self.where)
+        return _crossed_at(context.space, parents, jnp.array(cuts, jnp.int32), self.where)
 
 
 def different(noise: jax.Array, below: int) -> jax.Array:
@@ -85,12 +85,12 @@ def different(noise: jax.Array, below: int) -> jax.Array:
     return drawn
 
 
-def _exchanged(space: Space, parents: DNA, cuts: jax.Array, where: Where) -> DNA:
+def _crossed_at(space: Space, parents: Population, cuts: jax.Array, where: Where) -> DNA:
     place = _places(space)
     passed = jnp.zeros(len(place), bool)
     for cut in cuts:
         passed ^= place >= cut
-    return inherit_pair(space, parents, passed, where)
+    return exchange(space, *both_ways(parents), passed, where)
 
 
 @functools.lru_cache(maxsize=256)
