@@ -1,7 +1,7 @@
 """How good is what a controller finds, by evaluation: mean regret on tables of trained models.
 
 usage: python benchmarks/quality.py [--tables nb201-cifar10,...] [--controllers random,bayesian,...] [--seeds 100]
-                                    [--budget 500] [--checks] [--optuna 5]
+                                    [--budget 500] [--checks] [--optuna 5] [--by-hand 20]
 
 One row for a table and a controller: the mean over seeds of the regret of the best point so far, and its standard
 error, after 50, 100, 200 and 500 evaluations. Queries are noise-free: the mean of what is stored. All controllers have
@@ -25,6 +25,7 @@ from pgjax import search
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'examples'))
 
+from loops.gaussian_process import regrets as process_regrets
 from tables import CHECKS, TABLES
 
 MARKS = (50, 100, 200, 500)
@@ -99,6 +100,7 @@ def main(argv):
     parser.add_argument('--budget', type=int, default=MARKS[-1])
     parser.add_argument('--checks', action='store_true', help='the tables on which nothing was chosen')
     parser.add_argument('--optuna', type=int, default=0, metavar='SEEDS', help="Optuna's TPE as well")
+    parser.add_argument('--by-hand', type=int, default=0, metavar='SEEDS', help='a plain Gaussian process as well')
     options = parser.parse_args(argv)
     known = CHECKS if options.checks else TABLES
     for chosen in options.tables or known:
@@ -107,10 +109,11 @@ def main(argv):
             start = time.perf_counter()
             found = regrets(table, CONTROLLERS[name], options.seeds, options.budget, name in ONE_BY_ONE)
             report(table, name, found, time.perf_counter() - start)
-        if options.optuna:
+        peers = {'optuna TPE': (optuna_regrets, options.optuna), 'process, by hand': (process_regrets, options.by_hand)}
+        for name, (search_table, seeds) in peers.items():
             start = time.perf_counter()
-            found = optuna_regrets(table, options.optuna, options.budget)
-            report(table, 'optuna TPE', found, time.perf_counter() - start)
+            if seeds:
+                report(table, name, search_table(table, seeds, options.budget), time.perf_counter() - start)
 
 
 if __name__ == '__main__':

@@ -19,24 +19,20 @@ Score = Callable[[DNA, jax.Array], jax.Array]
 Scored = tuple[DNA, jax.Array, jax.Array]  # n points, uint32[n, 2] fingerprints and float32[n] scores
 
 
-def climb(
-    space: Space, key: jax.Array, score: Score, fresh: DNA, starts: DNA, *, kept: int, rounds: int
-) -> tuple[DNA, jax.Array]:
+def climb(space: Space, keys: jax.Array, score: Score, fresh: DNA, starts: DNA, *, kept: int) -> tuple[DNA, jax.Array]:
     """The best points found from random ones, by mutating as many of the best so far and of `starts`.
 
     Args:
       space: static.
-      key: consumed.
+      keys: consumed, one a round, at least one.
       score: float32[n] of n points and their fingerprints, to be maximized.
       fresh: random points, at least `kept`.
       starts: parents in every round besides the best so far.
       kept: how many go on to the next round; no two of them are equal while there are others.
-      rounds: static.
 
     Returns:
       The `kept` best points, best first, and their scores.
     """
-    keys = jax.random.split(key, max(rounds, 1))
 
     def step(best: Scored, index: jax.Array) -> tuple[Scored, None]:
         key = keys[jnp.maximum(index - 1, 0)]
@@ -48,7 +44,7 @@ def climb(
 
     # The random points are one round more, so that the score, which is most of the program, is compiled once.
     nobody = fresh[:kept], jnp.zeros((kept, 2), jnp.uint32), jnp.full(kept, -jnp.inf)
-    pool, _, scores = jax.lax.scan(step, nobody, jnp.arange(rounds + 1))[0]
+    pool, _, scores = jax.lax.scan(step, nobody, jnp.arange(len(keys) + 1))[0]
     return pool, scores
 
 

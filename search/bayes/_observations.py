@@ -63,9 +63,10 @@ def observe(space: Space, known: Observations, dna: DNA, fitness: Any) -> Observ
     """The observations with float32[n, 1] fitness told: of awaited points, or of points never asked for."""
     size = len(known.order)
     dna, values = jax.tree.map(lambda x: jnp.asarray(x)[-size:], (dna, sanitize(fitness)[:, 0]))
-    waiting = equal_rows(space, dna, known.dna) & known.awaited  # [n, N]
+    prints = space.fingerprint(dna)
+    waiting = equal_prints(prints, space.fingerprint(known.dna)) & known.awaited  # [n, N]
     # Of equal points awaited and told, the first told is the first awaited, the second the second.
-    twin = equal_rows(space, dna, dna)
+    twin = equal_prints(prints, prints)
     nth = jnp.tril(twin, -1).sum(-1)
     match = waiting & (jnp.cumsum(waiting, -1) == nth[:, None] + 1)
     found = match.any(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from pgjax.search.evolution._genes import Where, selected
+from pgjax.search.evolution._genes import Where, genes_of, selected
 from pgjax.search.evolution._opening import fresh_points
 from pgjax.search.evolution._point import NOISE, change_each, change_one
 from pgjax.search.evolution._schedule import Number
@@ -28,9 +28,9 @@ def mutated(
     step: NumberStep | None = None,
 ) -> DNA:
     """Children of B canonical points; the arguments are those of `change_one`, and the attributes of `Uniform`."""
-    _, each_key, hit_key, _ = jax.random.split(key, 4)
     allowed = selected(space, where)
-    noise, fresh = draw_changes(space, key, dna.shape, fresh)
+    one_key, each_key, hit_key = (key, key, key) if rate is None else jax.random.split(key, 3)
+    noise, fresh = draw_changes(space, one_key, dna.shape, fresh)
     one = jax.vmap(lambda d, n, f: change_one(space, d, n, f, allowed, step))(dna, noise, fresh)
     if rate is None:
         return one
@@ -46,9 +46,10 @@ def draw_changes(
     space: Space, key: jax.Array, shape: tuple[int, ...], fresh: DNA | None = None
 ) -> tuple[jax.Array, DNA | None]:
     """The random numbers of `mutated`, for as many points: `noise` and `fresh` of `change_one`."""
-    noise_key, _, _, fresh_key = jax.random.split(key, 4)
-    fresh = fresh_points(space, fresh_key, shape) if fresh is None else fresh
-    return in_a_row(jax.random.uniform, noise_key, (NOISE, *shape)).T, fresh
+    if fresh is None and genes_of(space).depth:  # a split costs a tenth of a second to compile
+        key, fresh_key = jax.random.split(key)
+        fresh = fresh_points(space, fresh_key, shape)
+    return in_a_row(jax.random.uniform, key, (NOISE, *shape)).T, fresh
 
 
 def mutate(space: Space, key: jax.Array, dna: DNA, fresh: DNA | None = None) -> DNA:
