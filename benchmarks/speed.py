@@ -8,6 +8,7 @@ PyGlove, evosax, pymoo and QDax are left out where they are not installed. Goals
 """
 
 import argparse
+import importlib
 import importlib.util
 import pathlib
 import sys
@@ -164,6 +165,7 @@ def bayesian(rounds: int) -> None:
 
 def compile_time(rounds: int) -> None:
     del rounds
+    importlib.import_module('optax')  # what some controllers import on first use is not theirs to compile
     title(f'Compiling an ask and a tell, {GENES} decisions, seconds [5 each]')
     for name, controller in ours.named_controllers().items():
         try:
