@@ -29,15 +29,19 @@ def mutated(
 ) -> DNA:
     """Children of B canonical points; the arguments are those of `change_one`, and the attributes of `Uniform`."""
     allowed = selected(space, where)
-    one_key, each_key, hit_key = (key, key, key) if rate is None else jax.random.split(key, 3)
-    noise, fresh = draw_changes(space, one_key, dna.shape, fresh)
-    one = jax.vmap(lambda d, n, f: change_one(space, d, n, f, allowed, step))(dna, noise, fresh)
+
+    def changed(key: jax.Array) -> tuple[DNA, DNA | None]:
+        noise, drawn = draw_changes(space, key, dna.shape, fresh)
+        return jax.vmap(lambda d, n, f: change_one(space, d, n, f, allowed, step))(dna, noise, drawn), drawn
+
     if rate is None:
-        return one
+        return changed(key)[0]
+    one_key, each_key, hit_key = jax.random.split(key, 3)
+    one, drawn = changed(one_key)
     width = (*dna.shape, space.num_choices + space.num_floats)
     hit = jax.random.uniform(hit_key, width) < rate
     each, any_hit = jax.vmap(lambda d, h, n, f: change_each(space, d, h, n, f, allowed, step))(
-        dna, hit, jax.random.uniform(each_key, width), fresh
+        dna, hit, jax.random.uniform(each_key, width), drawn
     )
     return jax.tree.map(lambda a, b: jnp.where(any_hit[:, None], a, b), each, one)
 
