@@ -78,3 +78,12 @@ def test_decisions_are_found_by_name_or_id():
     assert space.decision('inner') is space.decision('[0][=1/2]') is space.decisions[1]
     with pytest.raises(pg.SpaceError, match=r"no decision 'iner'.*Did you mean 'inner'"):
         space.decision('iner')
+
+
+def test_random_points_are_legal_where_jax_has_64_bits():
+    space = pg.search_space([pg.oneof('abc'), pg.permutate([1, 2, 3]), pg.intv(0, 200), pg.floatv(0.0, 1.0)])
+    with jax.enable_x64(True):
+        dna = jax.device_get(space.random(jax.random.key(0), (64,)))
+    assert dna.choices.dtype == np.int32 and dna.floats.dtype == np.float32
+    assert (dna.choices >= 0).all() and (dna.choices.max(0) < [3, 3, 3, 3, 201]).all()
+    assert (np.sort(dna.choices[:, 1:4], axis=1) == np.arange(3)).all()

@@ -35,7 +35,7 @@ def random(
     """
     c, f = layout.num_choices, layout.num_floats
     noise = sum(columns.shape[0] * group.arity for group, columns in table.groups if group.distinct)
-    bits = in_a_row(jax.random.bits, key, (*shape, c + f + noise))
+    bits = in_a_row(words, key, (*shape, c + f + noise))
     choices = _choices(layout, table, key, bits[..., :c])
     used = c + f
     for group, columns in table.groups:
@@ -50,13 +50,18 @@ def random(
     return _genes.canonical(layout, table, drawn_all) if canonical_form else drawn_all
 
 
+def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """uint32[shape], random bits, where JAX works with 64 of them too."""
+    return jax.random.bits(key, shape, jnp.uint32)
+
+
 def in_a_row(draw: Callable[[jax.Array, tuple[int, ...]], jax.Array], key: jax.Array, shape: tuple[int, ...]) -> Any:
-    """What `jax.random.bits` or `uniform` draws, the same numbers; few of them along one axis, then reshaped.
+    """What `words` or `jax.random.uniform` draws, the same numbers; few of them along one axis, then reshaped.
 
     XLA unrolls short axes of the loop that makes them: under `vmap` that takes three times as long to compile.
 
     >>> key = jax.random.key(0)
-    >>> bool((in_a_row(jax.random.bits, key, (2, 3)) == jax.random.bits(key, (2, 3))).all())
+    >>> bool((in_a_row(words, key, (2, 3)) == words(key, (2, 3))).all())
     True
     """
     size = math.prod(shape)

@@ -68,7 +68,7 @@ def share_near_best(fitness: jax.Array, told: jax.Array) -> jax.Array:
     best = jnp.max(jnp.where(known, fitness, -jnp.inf))
     worst = jnp.min(jnp.where(known, fitness, jnp.inf))
     near = known & (0.5 * best - 0.5 * fitness <= 0.5 * _NEAR * best - 0.5 * _NEAR * worst)  # halves do not overflow
-    return near.sum() / jnp.maximum(known.sum(), 1)
+    return jnp.float32(near.sum() / jnp.maximum(known.sum(), 1))
 
 
 def half_logarithm(fitness: jax.Array, told: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ from pgjax.search.evolution.recombinators._recombinator import coins, exchange
 from pgjax.search.evolution.selectors import draw_below
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space, concatenate
+from pgjax.space._random import words
 
 
 @jax.tree_util.register_dataclass
@@ -151,7 +152,7 @@ def repeats(new: jax.Array, known: jax.Array, exists: jax.Array) -> jax.Array:
 def _crossed(space: Space, key: jax.Array, dna: DNA, parents: jax.Array, rate: Any) -> DNA:
     """2 n points of n pairs of parents, rows int32[n, 2], the children of one pair together, before mutation."""
     genes, pairs = space.num_choices + space.num_floats, len(parents)
-    words = jax.random.bits(key, (pairs, 1 + -(-genes // 32)))  # one of whether, and one bit a gene of where
-    exchanged = coins(words[:, 1:], genes) & ((words[:, :1] >> 8) * 2.0**-24 < rate)
+    bits = words(key, (pairs, 1 + -(-genes // 32)))  # one of whether, and one bit a gene of where
+    exchanged = coins(bits[:, 1:], genes) & ((bits[:, :1] >> 8) * 2.0**-24 < rate)
     children = exchange(space, dna[parents], dna[parents[:, ::-1]], exchanged[:, None])
     return space.canonical(jax.tree.map(lambda x: x.reshape(2 * pairs, x.shape[-1]), children))

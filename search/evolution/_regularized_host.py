@@ -13,6 +13,7 @@ from pgjax.search._host import HostController, replaced, sanitized_on_host
 from pgjax.search.evolution._point_host import Changes, PointMutation, rows_of
 from pgjax.search.evolution.selectors import MOST_BY_PRODUCT, below
 from pgjax.space import DNA, Space
+from pgjax.space._random import words
 
 if TYPE_CHECKING:
     from pgjax.search.evolution._regularized import RegularizedEvolution, RegularizedState
@@ -133,7 +134,7 @@ def _overwritten(old: Any, places: Any, new: Any) -> np.ndarray:
 def _draw(space: Space, size: int, rivals: int, keys: jax.Array) -> tuple[jax.Array, Any]:
     def one(key: jax.Array) -> tuple[jax.Array, Any]:
         _, select_key, mutate_key = jax.random.split(key, 3)  # as `RegularizedEvolution.ask` does
-        return jax.random.bits(select_key, (rivals, size)).T, PointMutation.draw(space, mutate_key, size)
+        return words(select_key, (rivals, size)).T, PointMutation.draw(space, mutate_key, size)
 
     return jax.vmap(one)(keys)
 

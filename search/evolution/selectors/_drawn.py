@@ -12,7 +12,7 @@ from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._population import Population, ranked
 from pgjax.search.evolution.selectors._count import size_and_count
 from pgjax.search.evolution.selectors._selector import OfIndividual, Selector, values_of
-from pgjax.space._random import in_a_row
+from pgjax.space._random import in_a_row, words
 
 MOST_BY_PRODUCT = 2**16  # larger bounds need more than 32 random bits to be uniform
 _UNROLLED = 16
@@ -127,7 +127,7 @@ def draw_below(key: jax.Array, shape: tuple[int, ...], bound: Any, most: int) ->
     """
     if most > MOST_BY_PRODUCT:
         return jax.random.randint(key, shape, 0, jnp.maximum(bound, 1))
-    return below(in_a_row(jax.random.bits, key, shape), jnp.asarray(bound).astype(jnp.uint32))
+    return below(in_a_row(words, key, shape), jnp.asarray(bound).astype(jnp.uint32))
 
 
 def below(bits: Any, bound: Any) -> Any:
