@@ -8,7 +8,8 @@ from hypothesis import given, settings, strategies as st
 
 import pgjax as pg
 from pgjax import search
-from pgjax.search.evolution import Context, mutators, recombinators, told
+from pgjax.search import evolution as ev
+from pgjax.search.evolution import Context, mutators, recombinators, selectors, told
 from pgjax.search.evolution.recombinators._permutations import in_order, odd_cycles, partially_mapped
 
 MIXED = search.testing.mixed_space()
@@ -280,3 +281,38 @@ def test_absent_parents_are_replaced_and_too_few_refused():
     assert len(made) == 8 and int(made.count) == 6
     with pytest.raises(pg.ControllerError, match='Uniform needs 3 parents, got 2 rows'):
         children(recombinators.Uniform(num_parents=3), MIXED, population[:2])
+
+
+@pytest.mark.parametrize(
+    'operation',
+    [recombinators.Uniform(children=2), recombinators.Uniform(num_parents=3), recombinators.KPoint(3)],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_a_group_is_recombined_as_a_whole_or_not_at_all(operation):
+    space = pg.search_space({'order': pg.permutate(list(range(6))), 'x': pg.intv(0, 200)})
+    people = parents(space, 96)
+    some = operation.rebind(where=lambda decision: decision.column in (0, 1, 6))
+    made, _ = some.apply(jax.random.key(1), people, Context.start(space))
+    rows = np.asarray(made.dna.choices)
+    assert (np.sort(rows[:, :6], axis=1) == np.arange(6)).all()
+    assert {tuple(row) for row in rows[:, :6]} <= {tuple(row) for row in np.asarray(people.dna.choices)[:, :6]}
+    assert not {tuple(row) for row in rows} <= {tuple(row) for row in np.asarray(people.dna.choices)}
+
+
+def test_an_operation_of_ones_own_moves_points_anywhere():
+    space = pg.search_space([pg.intv(0, 9), pg.oneof('ab')])
+
+    def highest(population, context):
+        return population.with_dna(pg.DNA(population.dna.choices.at[:, 0].set(9), population.dna.floats))
+
+    controller = search.Evolution(
+        batch_size=4,
+        population_init=4,
+        reproduction=selectors.Random(4) >> ev.Lambda(highest).with_prob(0.5),
+        population_update=selectors.Top(6) >> highest,
+    )
+    state = controller.init(space, jax.random.key(0))
+    for key in jax.random.split(jax.random.key(1), 4):
+        dna, state = jax.jit(controller.ask, static_argnums=0)(space, state, key)
+        state = jax.jit(controller.tell, static_argnums=0)(space, state, dna, jnp.ones((4, 1)))
+    assert state.population.dna.choices[:, 0].tolist() == [9] * 6

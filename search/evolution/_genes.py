@@ -101,6 +101,13 @@ def selected(space: Space, where: Where) -> np.ndarray:
     return chosen
 
 
+@functools.lru_cache(maxsize=256)
+def selected_together(space: Space, where: Where) -> np.ndarray:
+    """bool[C + F], the genes that are selected, and with them all genes that are inherited together with them."""
+    unit = genes_of(space).unit
+    return ~np.isin(unit, unit[~selected(space, where)])
+
+
 def _depth(by_gene: tuple[Decision, ...]) -> int:
     depths: dict[tuple[tuple[int, int], ...], int] = {(): 0}
 

@@ -51,6 +51,18 @@ class Population:
         """int32[N, C] and float32[N, F], canonical points."""
         return DNA(jnp.asarray(self.genes.choices, jnp.int32), self.genes.floats)
 
+    def with_dna(self, dna: DNA) -> Population:
+        """The same individuals at other points, canonical ones: for operations of your own.
+
+        >>> import jax.numpy as jnp
+        >>> import pgjax as pg
+        >>> people = empty(pg.search_space([pg.oneof('ab')]), 1)
+        >>> people.with_dna(pg.DNA(1 - people.dna.choices, people.dna.floats)).dna.choices.tolist()
+        [[1]]
+        """
+        genes = DNA(jnp.asarray(dna.choices).astype(self.genes.choices.dtype), dna.floats)
+        return dataclasses.replace(self, genes=genes)
+
     @property
     def count(self) -> jax.Array:
         """int32[], the number of individuals."""

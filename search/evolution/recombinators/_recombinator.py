@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import ControllerError
-from pgjax.search.evolution._genes import Where, genes_of, selected
+from pgjax.search.evolution._genes import Where, genes_of, selected_together
 from pgjax.search.evolution._operation import Context, Operation, born
 from pgjax.search.evolution._population import NUM_PARENTS, Population
 from pgjax.space import DNA, Space
@@ -106,7 +106,7 @@ def inherit(space: Space, parents: DNA, score: jax.Array, where: Where = None) -
       space: static.
       parents: int32[K, C] and float32[K, F], canonical.
       score: float[K, C + F], in [0, 1]; of equals the first parent counts.
-      where: which decisions may come from other parents than the first.
+      where: which decisions may come from other parents than the first; a group all of whose slots may.
 
     Returns:
       int32[C] and float32[F]; genes not in use may hold anything.
@@ -114,7 +114,7 @@ def inherit(space: Space, parents: DNA, score: jax.Array, where: Where = None) -
     about, c = genes_of(space), space.num_choices
     score = score[:, about.unit]
     first = jnp.arange(score.shape[0])[:, None] == 0
-    score = jnp.where(selected(space, where), score, first)
+    score = jnp.where(selected_together(space, where), score, first)
     if about.depth:
         score += 2.0 * space.active(parents)
     chosen = jnp.argmax(score, axis=0)
@@ -139,7 +139,7 @@ def exchange(space: Space, own: DNA, other: DNA, exchanged: jax.Array, where: Wh
       own: int[..., C] and float32[..., F], canonical: the parents.
       other: likewise; the other parent of each child.
       exchanged: bool[..., C + F], whether the child has the gene of the other parent.
-      where: which decisions may be exchanged.
+      where: which decisions may be exchanged; a group all of whose slots may.
 
     Returns:
       int[..., C] and float32[..., F]; genes not in use may hold anything.
@@ -148,7 +148,7 @@ def exchange(space: Space, own: DNA, other: DNA, exchanged: jax.Array, where: Wh
     if (about.unit != np.arange(len(about.unit))).any():
         exchanged = exchanged[..., about.unit]
     if where is not None:
-        exchanged &= selected(space, where)
+        exchanged &= selected_together(space, where)
     if about.depth:
         uses, other_uses = space.active(own), space.active(other)
         exchanged = jnp.where(uses == other_uses, exchanged, other_uses)
