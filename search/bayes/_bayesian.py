@@ -61,7 +61,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     Defaults were chosen on nine tables of trained models and on the functions of Branin and Hartmann. Accuracy is .08
     and .02 points below the optimum of NAS-Bench-201 (cifar10) after 50 and 100 evaluations, 600 seeds, and .00 after
     200; random search is at .86, .60 and .44. On HPOBench it is after 50 and 100 evaluations .35 and .25 (australian),
-    .18 and .06 (phoneme) and .035 and .015 (car); Optuna's TPE is at .51 and .31, .37 and .12, .044 and .016. After 100
+    .20 and .08 (phoneme) and .040 and .017 (car); Optuna's TPE is at .51 and .31, .37 and .12, .044 and .016. After 100
     evaluations Branin's function is .0001 and Hartmann's .001 off its optimum (medians of 16 seeds). Among choices a
     wide confidence bound matters most: at 2 deviations, not 4, one search in ten still stands at the second best
     architecture of cifar10 after 100 evaluations. On ladders it is the form of outcomes: ranks are at .11 on phoneme,

@@ -103,7 +103,7 @@ def selected(space: Space, where: Where) -> np.ndarray:
 
 @functools.lru_cache(maxsize=256)
 def selected_together(space: Space, where: Where) -> np.ndarray:
-    """bool[C + F], the genes that are selected, and with them all genes that are inherited together with them."""
+    """bool[C + F], the genes that are selected together with all genes that are inherited with them."""
     unit = genes_of(space).unit
     return ~np.isin(unit, unit[~selected(space, where)])
 
