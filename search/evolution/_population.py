@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax._errors import DnaError
 from pgjax.search._order import float_key, int_key, order_by
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space
@@ -54,12 +55,19 @@ class Population:
     def with_dna(self, dna: DNA) -> Population:
         """The same individuals at other points, canonical ones: for operations of your own.
 
+        Raises:
+          DnaError: there is not one point of the space for each row.
+
         >>> import jax.numpy as jnp
         >>> import pgjax as pg
         >>> people = empty(pg.search_space([pg.oneof('ab')]), 1)
         >>> people.with_dna(pg.DNA(1 - people.dna.choices, people.dna.floats)).dna.choices.tolist()
         [[1]]
         """
+        wanted = self.genes.choices.shape, self.genes.floats.shape
+        if not isinstance(dna, DNA) or (found := (jnp.shape(dna.choices), jnp.shape(dna.floats))) != wanted:
+            what = f'arrays of shapes {found}' if isinstance(dna, DNA) else type(dna).__name__
+            raise DnaError(f'with_dna takes a pg.DNA of choices {wanted[0]} and floats {wanted[1]}, got {what}.')
         genes = DNA(jnp.asarray(dna.choices).astype(self.genes.choices.dtype), dna.floats)
         return dataclasses.replace(self, genes=genes)
 
