@@ -316,3 +316,21 @@ def test_an_operation_of_ones_own_moves_points_anywhere():
         dna, state = jax.jit(controller.ask, static_argnums=0)(space, state, key)
         state = jax.jit(controller.tell, static_argnums=0)(space, state, dna, jnp.ones((4, 1)))
     assert state.population.dna.choices[:, 0].tolist() == [9] * 6
+
+
+@pytest.mark.parametrize(
+    ('points', 'said'),
+    [
+        (lambda dna: pg.DNA(dna.choices[:4], dna.floats[:4]), 'shapes (4, 2) and (4, 0)'),
+        (lambda dna: pg.DNA(dna.choices[:, :1], dna.floats), 'shapes (8, 1) and (8, 0)'),
+        (lambda dna: pg.DNA(dna.choices, jnp.zeros((8, 1))), 'shapes (8, 2) and (8, 1)'),
+        (lambda dna: dna.choices, 'ArrayImpl'),
+        (lambda dna: None, 'NoneType'),
+    ],
+)
+def test_individuals_take_only_as_many_points_of_their_space(points, said):
+    people = parents(pg.search_space([pg.intv(0, 9), pg.oneof('ab')]), 8)
+    with pytest.raises(pg.DnaError) as refused:
+        people.with_dna(points(people.dna))
+    assert said in str(refused.value)
+    assert 'choices (8, 2) and floats (8, 0)' in str(refused.value)

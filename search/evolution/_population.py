@@ -65,8 +65,9 @@ class Population:
         [[1]]
         """
         wanted = self.genes.choices.shape, self.genes.floats.shape
-        if not isinstance(dna, DNA) or (found := (jnp.shape(dna.choices), jnp.shape(dna.floats))) != wanted:
-            what = f'arrays of shapes {found}' if isinstance(dna, DNA) else type(dna).__name__
+        found = (jnp.shape(dna.choices), jnp.shape(dna.floats)) if isinstance(dna, DNA) else None
+        if found != wanted:
+            what = f'arrays of shapes {found[0]} and {found[1]}' if found else type(dna).__name__
             raise DnaError(f'with_dna takes a pg.DNA of choices {wanted[0]} and floats {wanted[1]}, got {what}.')
         genes = DNA(jnp.asarray(dna.choices).astype(self.genes.choices.dtype), dna.floats)
         return dataclasses.replace(self, genes=genes)
