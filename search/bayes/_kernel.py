@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search.bayes._features import Blocks
+from pgjax.search.bayes._features import CHOICE, COUNTS, ORDERED, Blocks
 
 LOWEST_NOISE = 1e-4  # of the variance of a standardized outcome: what float32 can factorize
+_SCATTER = {CHOICE: 2.5, ORDERED: 0.8, COUNTS: 1.5}  # of the logarithms of weights about their prior mean
 
 
 @jax.tree_util.register_dataclass
@@ -24,7 +25,7 @@ class Hyperparameters:
     """What marginal likelihood decides; all logarithms.
 
     Attributes:
-      common: float32[3], what the weights of one-hot values in an order, of ladders and of positions have in common.
+      common: float32[2], what the weights of one-hot values in an order and those of positions have in common.
       hamming: float32[num_blocks], the weight of each block, apart from what is common.
       position: float32[Q], the weight of each position, 1 / lengthscale**2, apart from what is common.
       amplitude: float32[], the prior variance.
@@ -41,9 +42,10 @@ class Hyperparameters:
 def prior_mean(about: Blocks) -> Hyperparameters:
     """Where the logarithms start, and to which the prior pulls: random points are correlated by about exp(-1)."""
     blocks = max(about.num_blocks + about.num_positions, 1)
+    hamming = np.where(about.kind == COUNTS, np.log(0.5), np.log(1.5 / blocks))
     return Hyperparameters(
-        common=jnp.zeros(3),
-        hamming=jnp.full(about.num_blocks, np.log(1.5 / blocks), jnp.float32),
+        common=jnp.zeros(2),
+        hamming=jnp.asarray(hamming, jnp.float32),
         position=jnp.full(about.num_positions, np.log(6.0 / blocks), jnp.float32),
         amplitude=jnp.float32(0.0),
         noise=jnp.float32(np.log(1e-4)),
@@ -54,7 +56,7 @@ def prior_deviation(about: Blocks) -> Hyperparameters:
     """How far the logarithms scatter about their mean: those of values in an order, by a factor of two, e**0.8."""
     return Hyperparameters(
         common=jnp.float32(2.0),
-        hamming=jnp.where(jnp.asarray(about.kind) == 0, 2.5, 0.8),
+        hamming=jnp.array([_SCATTER[kind] for kind in about.kind.tolist()], jnp.float32),
         position=jnp.float32(0.8),
         amplitude=jnp.float32(1.5),
         noise=jnp.float32(2.0),
@@ -66,9 +68,9 @@ Features = tuple[jax.Array, jax.Array]
 
 def kernel(about: Blocks, hyper: Hyperparameters, a: Features, b: Features) -> jax.Array:
     """float32[n, m], the prior covariance of n points and m points, without noise."""
-    common = jnp.concatenate([jnp.zeros(1), hyper.common])
-    hamming = _squared_distances(a[0], b[0], jnp.exp(hyper.hamming + common[about.kind])[about.block])
-    squares = 5.0 * _squared_distances(a[1], b[1], jnp.exp(hyper.position + common[3]))
+    weights = jnp.exp(hyper.hamming + jnp.where(about.kind == ORDERED, hyper.common[0], 0.0))
+    hamming = _squared_distances(a[0], b[0], weights[about.block])
+    squares = 5.0 * _squared_distances(a[1], b[1], jnp.exp(hyper.position + hyper.common[1]))
     radius = jnp.sqrt(jnp.maximum(squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern

@@ -84,8 +84,8 @@ def learn(
 
 def _seen_by(about: Blocks, known: Observations, near_best: jax.Array) -> jax.Array:
     """float32[N], the outcomes in the form that suits the space."""
-    if about.num_positions:
+    if about.has_lines:
         return half_logarithm(known.fitness, known.told)
-    if len(about.ladder):
+    if about.is_ordered:
         return power_or_ranks(known.fitness, known.told, near_best)
     return normal_scores(known.fitness, known.told)
