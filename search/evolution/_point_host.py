@@ -91,12 +91,12 @@ class PointMutation:
         """B canonical points, each of which differs from its parent wherever the space has another.
 
         Args:
-          dna: canonical points.
+          dna: canonical points, narrow or wide.
           parents: B positions among them.
           changes: of G times B children.
           index: which of the G.
         """
-        choices = rows_of(dna.choices, parents).copy()
+        choices = rows_of(dna.choices, parents).astype(np.int32)
         floats = rows_of(dna.floats, parents).copy() if self._has_floats else self._no_floats
         if self._conditional:
             return self._conditional_children(choices, floats, changes, index)

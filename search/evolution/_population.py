@@ -50,7 +50,7 @@ class Population:
     @property
     def dna(self) -> DNA:
         """int32[N, C] and float32[N, F], canonical points."""
-        return DNA(jnp.asarray(self.genes.choices, jnp.int32), self.genes.floats)
+        return wide(self.genes)
 
     def with_dna(self, dna: DNA) -> Population:
         """The same individuals at other points, canonical ones: for operations of your own.
@@ -114,6 +114,11 @@ def narrow(space: Space, dna: DNA) -> DNA:
     most = max((d.arity or 1 for d in space.decisions if d.kind != 'float'), default=1)
     dtype = next(d for d in (jnp.int8, jnp.int16, jnp.int32) if most - 1 <= jnp.iinfo(d).max)
     return DNA(dna.choices.astype(dtype), dna.floats)
+
+
+def wide(dna: DNA) -> DNA:
+    """The same with choices in int32, as points have them everywhere else."""
+    return DNA(jnp.asarray(dna.choices, jnp.int32), dna.floats)
 
 
 def empty(space: Space, size: int, num_objectives: int = 1) -> Population:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
 from pgjax.search._host import HostController
 from pgjax.search._wrappers import Dedup
+from pgjax.search.evolution._population import narrow
 from pgjax.search.evolution._regularized_host import RegularizedOnHost
 from pgjax.search.evolution._seeding import mutants
 from pgjax.search.evolution.selectors import winners
@@ -23,7 +24,7 @@ class RegularizedState:
     """A population of P individuals, the oldest overwritten first.
 
     Attributes:
-      dna: int32[P, C] and float32[P, F].
+      dna: the points with their choices in as few bytes as they need, int8[P, C] mostly, and float32[P, F].
       fitness: float32[P], -inf in a slot never filled.
       trial: int32[P], the id of the trial that filled the slot; -1 if none did.
       asked: int32[], the number of points asked for so far.
@@ -83,8 +84,9 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         if self.memory:
             return self._remembering.init(space, key, num_objectives)
         size = self.population_size
+        zeros = DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32))
         return RegularizedState(
-            dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
+            dna=narrow(space, zeros),
             fitness=jnp.full(size, -jnp.inf, jnp.float32),
             trial=jnp.full(size, -1, jnp.int32),
             asked=jnp.int32(0),
@@ -109,7 +111,7 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         fitness = sanitize(fitness)[:, 0]
         number, size = fitness.shape[0], self.population_size
         kept = max(0, number - size)  # more than a population at once: the first would be overwritten at once
-        points = jax.tree.map(lambda x: jnp.asarray(x)[kept:], dna)
+        points = narrow(space, jax.tree.map(lambda x: jnp.asarray(x)[kept:], dna))
         first = (state.told + kept).astype(jnp.int32)
         new = points, fitness[kept:], first + jnp.arange(number - kept, dtype=jnp.int32)
         if number < size:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search.evolution._mutate import mutate
-from pgjax.search.evolution._population import NO_TRIAL
+from pgjax.search.evolution._population import NO_TRIAL, wide
 from pgjax.space import DNA, Space
 
 
@@ -23,7 +23,7 @@ def mutants(
       space: static.
       random_key: consumed.
       mutate_key: consumed.
-      state: with `dna`, `trial`, `asked` and `parents`.
+      state: with `dna`, narrow or wide, `trial`, `asked` and `parents`.
       slots: int32[B], of the parents.
       until: see `seeds_first`.
       known: likewise.
@@ -34,7 +34,7 @@ def mutants(
     dna, is_seed = seeds_first(
         space,
         random_key,
-        lambda: mutate(space, mutate_key, state.dna[slots]),
+        lambda: mutate(space, mutate_key, wide(state.dna[slots])),
         size=len(slots),
         asked=state.asked,
         until=until,
