@@ -33,9 +33,36 @@ def order_by(*keys: Key, first: int | None = None) -> jax.Array:
     """
     number = keys[0][0].shape[0]
     if first is not None and number > _FEW and first <= number // 2:
-        rows = _lowest(keys, first)
+        rows = _lowest(keys, jnp.ones(number, bool), first, first)
         return rows[_sorted([(key[rows], bits) for key, bits in keys])]
     return _sorted(keys)[:first]
+
+
+def lowest(*keys: Key, there: jax.Array, size: int, count: Any) -> jax.Array:
+    """int32[size]: which rows come first by `order_by`, in the order of their positions.
+
+    Args:
+      keys: at least one.
+      there: bool[N], the rows that take part.
+      size: at least `count`.
+      count: int32[], how many rows are wanted, no more than there are; 0 takes the place of those beyond.
+
+    >>> import jax.numpy as jnp
+    >>> key = float_key(jnp.array([2.0, 9.0, -3.0, 0.0]))
+    >>> lowest(key, there=jnp.array([True, True, False, True]), size=3, count=2).tolist()
+    [0, 3, 0]
+    """
+    number = there.shape[0]
+    if number > _FEW and size <= number // 2:
+        return _lowest(keys, there, size, count)
+    rows = _sorted([int_key(~there, 2), *keys])[:size]
+    return in_place(rows, count, number)
+
+
+def in_place(rows: jax.Array, count: Any, number: int) -> jax.Array:
+    """int32[n]: the first `count` of n rows among so many, in the order of their positions; 0 for the others."""
+    wanted = jnp.sort(jnp.where(jnp.arange(rows.shape[0]) < count, rows, number))
+    return jnp.where(wanted < number, wanted, 0)
 
 
 def _sorted(keys: Sequence[Key]) -> jax.Array:
@@ -52,20 +79,19 @@ def _sorted(keys: Sequence[Key]) -> jax.Array:
     return order
 
 
-def _lowest(keys: Sequence[Key], wanted: int) -> jax.Array:
-    """int32[wanted]: the rows that come first, in the order of their positions."""
+def _lowest(keys: Sequence[Key], there: jax.Array, size: int, count: Any) -> jax.Array:
+    """int32[size]: `lowest` by bisection."""
     total = sum(bits for _, bits in keys)
-    nobody = jnp.zeros(keys[0][0].shape, bool)
-    taken, equal, missing = nobody, ~nobody, jnp.int32(wanted)
+    taken, equal, missing = jnp.zeros_like(there), there, jnp.asarray(count, jnp.int32)
     for start in reversed(range(0, total, _WORD)):
         word = _digit(keys, start)
         limit = _nth(word, equal, missing, min(_WORD, total - start))
         below = equal & (word < limit)
         taken, equal, missing = taken | below, equal & (word == limit), missing - below.sum(dtype=jnp.int32)
     taken |= equal & (_running_count(equal) <= missing)
-    rows = jnp.arange(len(keys[0][0]), dtype=jnp.int32)
-    place = jnp.where(taken, _running_count(taken) - 1, wanted + rows)  # those out of range are dropped
-    return jnp.zeros(wanted, jnp.int32).at[place].set(rows, mode='drop', unique_indices=True)
+    rows = jnp.arange(len(there), dtype=jnp.int32)
+    place = jnp.where(taken, _running_count(taken) - 1, size + rows)  # those out of range are dropped
+    return jnp.zeros(size, jnp.int32).at[place].set(rows, mode='drop', unique_indices=True)
 
 
 def _nth(word: jax.Array, counted: Any, number: jax.Array, bits: int) -> jax.Array:

@@ -61,6 +61,11 @@ def largest_remainders(n, fitness, count):
 TWINS = {
     'top': (selectors.Top(3), lambda f, c: best_first(f, c)[:3]),
     'top part': (selectors.Top(0.34), lambda f, c: best_first(f, c)[: math.ceil(0.34 * c)]),
+    'top in place': (selectors.Top(3, in_order=False), lambda f, c: sorted(best_first(f, c)[:3])),
+    'top part in place': (
+        selectors.Top(0.34, in_order=False),
+        lambda f, c: sorted(best_first(f, c)[: math.ceil(0.34 * c)]),
+    ),
     'bottom': (selectors.Bottom(3), lambda f, c: best_first(f, c)[::-1][:3]),
     'first': (selectors.First(3), lambda f, c: list(range(c))[:3]),
     'last': (selectors.Last(3), lambda f, c: list(range(c))[-3:]),
@@ -95,6 +100,35 @@ def test_the_top_of_many(shuffled):
         assert np.asarray(chosen.trial).tolist() == order[:size].tolist()
 
 
+def test_the_top_of_many_in_place():
+    """Old individuals, absent rows, new individuals: as many of the best as there are, of equals the first."""
+    generator, number = np.random.default_rng(0), 3000
+    fitness = generator.integers(0, 5, number).astype(np.float32)
+    fitness[:100] = np.nan
+
+    def halves(of, count):
+        dna = pg.DNA(jnp.zeros((number, 1), jnp.int32), jnp.zeros((number, 0)))
+        everyone = told(SPACE, dna, of[:, None], 0, 0)
+        old = everyone[: number // 2]
+        return old.take(jnp.arange(number // 2), jnp.arange(number // 2) < count), everyone[number // 2 :]
+
+    def survivors(count, top, of):
+        return top.merge(jax.random.key(0), *halves(of, count), Context.start(SPACE))[0]
+
+    merge = jax.jit(survivors, static_argnums=1)
+    for size in (1, 700, 1400):
+        for count in (0, 50, 900, 1500):
+            chosen = merge(count, selectors.Top(size, in_order=False), jnp.asarray(fitness))
+            there = [*range(count), *range(number // 2, number)]
+            badness = np.where(np.isnan(fitness), np.inf, -fitness)
+            wanted = sorted(sorted(there, key=lambda row: (badness[row], row))[:size])
+            assert np.asarray(chosen.trial)[np.asarray(chosen.mask)].tolist() == wanted
+    few = selectors.Top(1400, in_order=False).apply(
+        jax.random.key(0), halves(jnp.asarray(fitness), 30)[0], Context.start(SPACE)
+    )[0]
+    assert few.mask.tolist() == [True] * 30 + [False] * 1370 and few.trial[:30].tolist() == list(range(30))
+
+
 @given(st.permutations(range(N)), st.lists(VALUES, min_size=N, max_size=N), st.integers(0, N))
 def test_of_equals_the_earliest_trial_survives_wherever_it_stands(rows, fitness, count):
     trial, mask = map(np.asarray, five_best(jnp.array(rows), jnp.array(fitness), count))
@@ -119,6 +153,8 @@ def test_a_part_of_the_population_is_rounded_up_without_rounding_errors():
 def test_the_number_follows_a_schedule():
     select = trials(selectors.Top(1 + STEP // 2))
     assert [len(select(np.arange(N, dtype=np.float32), 5, step)) for step in (0, 1, 2, 4, 100)] == [1, 1, 2, 3, 5]
+    in_place = trials(selectors.Top(1 + STEP // 2, in_order=False))
+    assert in_place(np.arange(N, dtype=np.float32), 5, 2) == [3, 4]
 
 
 @pytest.mark.parametrize('n', [-1, 1.5])

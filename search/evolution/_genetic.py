@@ -27,7 +27,7 @@ class Genetic(Composed, type_name='pgjax.search.Genetic'):
 
     >>> from pgjax import search
     >>> search.Genetic(population_size=8).evolution.population_update
-    Top(n=8, key=None)
+    Top(n=8, key=None, in_order=False)
     """
 
     batch_size: int = 16
@@ -43,7 +43,7 @@ class Genetic(Composed, type_name='pgjax.search.Genetic'):
         return Evolution(
             population_init=self.population_size,
             reproduction=Tournament(parents, size=self.tournament_size) >> self.crossover >> self.mutator,
-            population_update=Top(self.population_size),
+            population_update=Top(self.population_size, in_order=False),
             batch_size=self.batch_size,
         )
 
@@ -66,7 +66,7 @@ class HillClimb(Composed, type_name='pgjax.search.HillClimb'):
 
     >>> from pgjax import search
     >>> search.HillClimb(batch_size=4).evolution.population_update
-    Top(n=1, key=None)
+    Top(n=1, key=None, in_order=True)
     """
 
     batch_size: int = 1

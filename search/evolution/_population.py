@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import DnaError
-from pgjax.search._order import float_key, int_key, order_by
+from pgjax.search._order import Key, float_key, in_place, int_key, lowest, order_by
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space
 
@@ -178,12 +178,30 @@ def ranked(population: Population, value: jax.Array | None = None, size: int | N
     absent = int_key(~population.mask, 2)
     if value is None and population.fitness.shape[-1] > 1:
         return best_first(population.fitness, size, tier=absent[0].astype(jnp.int32), tiers=2)
-    value = population.fitness[:, 0] if value is None else value
-    worst_last = float_key(jnp.where(jnp.isnan(value), jnp.inf, -value))
+    worst_last = _worst_last(population, value)
     by_position = order_by(absent, worst_last, first=size)
     by_trial = lambda: order_by(absent, worst_last, int_key(population.trial), first=size)  # noqa: E731  for a branch
     as_told = _is_by_trial(population, worst_last[0], by_position)
     return jax.lax.cond(as_told, lambda: by_position, by_trial)
+
+
+def best(population: Population, value: jax.Array | None, size: int, count: Any) -> jax.Array:
+    """int32[size], the rows of the best individuals in the order in which they stand; of equals the first ones.
+
+    Args:
+      population: N rows.
+      value: as for `ranked`.
+      size: at least `count`.
+      count: int32[], how many are wanted, no more than there are; 0 takes the place of those beyond.
+    """
+    if value is None and population.fitness.shape[-1] > 1:
+        return in_place(ranked(population, None, size), count, len(population))
+    return lowest(_worst_last(population, value), there=population.mask, size=size, count=count)
+
+
+def _worst_last(population: Population, value: jax.Array | None) -> Key:
+    value = population.fitness[:, 0] if value is None else value
+    return float_key(jnp.where(jnp.isnan(value), jnp.inf, -value))
 
 
 def _is_by_trial(population: Population, key: jax.Array, rows: jax.Array) -> jax.Array:

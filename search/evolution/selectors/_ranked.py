@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search.evolution._operation import Context
-from pgjax.search.evolution._population import Population, concatenate, gathered, ranked
+from pgjax.search.evolution._population import Population, best, concatenate, gathered, ranked
 from pgjax.search.evolution.selectors._count import size_and_count
 from pgjax.search.evolution.selectors._selector import OfIndividual, Selector, values_of
 
@@ -17,14 +17,19 @@ class Top(Selector, type_name='pgjax.search.evolution.selectors.Top'):
     Attributes:
       key: what makes an individual good, as a function of one; by default its fitness, and with several objectives
         its front, then crowding.
+      in_order: whether the best come first. Else all stay in the order in which they stand, which is quicker, and of
+        equals those are taken that stand first: in a population that only grows at its end, the earliest trials.
     """
 
     key: OfIndividual | None = None
+    in_order: bool = True
 
     def select(self, key: jax.Array, population: Population, context: Context) -> tuple[jax.Array, jax.Array]:
         """The first rows of the ranking."""
         del key
         size, count = size_and_count(self.n, population, context, repeats=False)
+        if not self.in_order:
+            return best(population, values_of(population, self.key), size, count), count
         return ranked(population, values_of(population, self.key), size), count
 
     def merge(self, key: jax.Array, old: Population, new: Population, context: Context) -> tuple[Population, Context]:
