@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from pgjax.search.bayes._features import Blocks
 from pgjax.search.bayes._kernel import Features, Hyperparameters, prior_mean
 from pgjax.search.bayes._observations import Observations
-from pgjax.search.bayes._posterior import Posterior, fit, log_posterior_gradient
+from pgjax.search.bayes._posterior import Posterior, fit
 from pgjax.search.bayes._warp import half_logarithm, normal_scores, power_or_ranks, share_near_best
 
 if TYPE_CHECKING:
@@ -69,15 +69,20 @@ def learn(
     near_best = jnp.where(learned.near_best < 0, near_best, learned.near_best)
     outcomes = _seen_by(about, known, near_best)
 
-    def step(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-        hyper, memory = carry
-        ascent = log_posterior_gradient(about, hyper, seen, known.told, outcomes)
+    def step(index: jax.Array, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        hyper, memory, _ = carry
+        model, ascent = fit(about, hyper, seen, outcomes, known.told, known.order >= 0)
         descent = jax.tree.map(lambda g: -jnp.nan_to_num(g), ascent)
-        updates, memory = optimizer.update(descent, memory, hyper)
-        return optax.apply_updates(hyper, updates), memory
+        updates, new_memory = optimizer.update(descent, memory, hyper)
+        moved = optax.apply_updates(hyper, updates), new_memory
+        hyper, memory = jax.tree.map(lambda a, b: jnp.where(index < steps, a, b), moved, (hyper, memory))
+        return hyper, memory, (model.weights, model.root)
 
-    hyper, memory = jax.lax.fori_loop(0, steps, step, (learned.hyper, learned.optimizer))
-    model = fit(about, hyper, seen, outcomes, known.told, known.order >= 0)
+    # The last round moves nothing and leaves the model: to fit once more after the loop would be compiled once more.
+    number = len(outcomes)
+    nowhere = jnp.zeros(number), jnp.zeros((number, number))
+    hyper, memory, fitted = jax.lax.fori_loop(0, steps + 1, step, (learned.hyper, learned.optimizer, nowhere))
+    model = Posterior(hyper, seen, known.order >= 0, *fitted)
     kept = jnp.where(known.told.sum() < num_random, -1.0, near_best)
     return Learned(hyper, memory, kept), model, outcomes
 

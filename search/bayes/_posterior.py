@@ -50,7 +50,7 @@ def covariance(about: Blocks, hyper: Hyperparameters, seen: Features, mask: jax.
 
 def fit(
     about: Blocks, hyper: Hyperparameters, seen: Features, outcomes: jax.Array, told: jax.Array, used: jax.Array
-) -> Posterior:
+) -> tuple[Posterior, Hyperparameters]:
     """The posterior given outcomes, and given that awaited points return what they are expected to.
 
     Args:
@@ -60,11 +60,22 @@ def fit(
       outcomes: float32[n], of the rows told.
       told: bool[n], rows with an outcome.
       used: bool[n], rows told or awaited. An awaited point leaves all means as they are and lowers variances.
+
+    Returns:
+      The posterior, and the gradient of log marginal likelihood plus log prior with respect to the hyperparameters.
+      With covariance K of what was told and w = K^-1 y that of the likelihood is the sum of (w w^T - K^-1) / 2 * dK
+      (Rasmussen and Williams, 2006, equation 5.9): nothing is differentiated through the factorization, which would
+      cost several times as much.
     """
-    root = _inverse_root(covariance(about, hyper, seen, used))
+    matrix, pull = jax.vjp(lambda h: covariance(about, h, seen, used), hyper)
+    root = _inverse_root(matrix)
     # The leading block of the root belongs to the rows told alone; cutting the rest off is as if it returned its mean.
-    weights = root.T @ jnp.where(told, root @ jnp.where(told, outcomes, 0.0), 0.0)
-    return Posterior(hyper, seen, used, weights, root)
+    of_told = jnp.where(told[:, None], root, 0.0)
+    weights = of_told.T @ (of_told @ jnp.where(told, outcomes, 0.0))
+    both = told[:, None] & told[None, :]
+    (likelihood,) = pull(jnp.where(both, 0.5 * (jnp.outer(weights, weights) - of_told.T @ of_told), 0.0))
+    prior = jax.tree.map(lambda h, m, s: (m - h) / s**2, hyper, prior_mean(about), prior_deviation(about))
+    return Posterior(hyper, seen, used, weights, root), jax.tree.map(jnp.add, likelihood, prior)
 
 
 def _inverse_root(matrix: jax.Array) -> jax.Array:
@@ -89,22 +100,6 @@ def predict_jointly(about: Blocks, posterior: Posterior, points: Features) -> tu
 
 def _cross(about: Blocks, posterior: Posterior, points: Features) -> jax.Array:
     return jnp.where(posterior.mask, kernel(about, posterior.hyper, points, posterior.seen), 0.0)
-
-
-def log_posterior_gradient(
-    about: Blocks, hyper: Hyperparameters, seen: Features, mask: jax.Array, outcomes: jax.Array
-) -> Hyperparameters:
-    """The gradient of log marginal likelihood plus log prior, with respect to the hyperparameters.
-
-    With covariance K and w = K^-1 y it is the sum of (w w^T - K^-1) / 2 * dK (Rasmussen and Williams, 2006,
-    equation 5.9): nothing is differentiated through the factorization, which would cost several times as much.
-    """
-    matrix, pull = jax.vjp(lambda h: covariance(about, h, seen, mask), hyper)
-    root = _inverse_root(matrix)
-    weights = root.T @ (root @ jnp.where(mask, outcomes, 0.0))
-    (likelihood,) = pull(0.5 * (jnp.outer(weights, weights) - root.T @ root))
-    prior = jax.tree.map(lambda h, m, s: (m - h) / s**2, hyper, prior_mean(about), prior_deviation(about))
-    return jax.tree.map(jnp.add, likelihood, prior)
 
 
 def log_posterior(
