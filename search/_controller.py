@@ -96,6 +96,12 @@ def parents_of(state: State, batch_size: int) -> jax.Array:
     return getattr(state, 'parents', jnp.full((batch_size, 1), -1, jnp.int32))
 
 
+def blank(space: Space, *shape: int) -> DNA:
+    """int32[*shape, C] and float32[*shape, F] of zeros: room for points in a state, not points themselves."""
+    choices = jnp.zeros((*shape, space.num_choices), jnp.int32)
+    return DNA(choices, jnp.zeros((*shape, space.num_floats), jnp.float32))
+
+
 def sanitize(fitness: Any) -> jax.Array:
     """float32 fitness with every failed row (NaN or infinite anywhere) -inf, so that it ranks last.
 

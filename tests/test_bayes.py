@@ -14,15 +14,10 @@ from pgjax import search
 from pgjax.search.bayes import TPE, Bayesian
 from pgjax.search.bayes._acquisition import log_expected_improvement
 from pgjax.search.bayes._features import blocks, features, is_ordered
-from pgjax.search.bayes._kernel import Hyperparameters, kernel, noise_variance
+from pgjax.search.bayes._kernel import Hyperparameters, kernel, noise_variance, prior_deviation, prior_mean
 from pgjax.search.bayes._observations import await_points, empty, observe, told_first
 from pgjax.search.bayes._parzen import Parzen, draw, log_density
-from pgjax.search.bayes._posterior import (
-    fit,
-    log_posterior,
-    predict,
-    predict_jointly,
-)
+from pgjax.search.bayes._posterior import covariance, fit, predict, predict_jointly
 from pgjax.search.bayes._warp import half_logarithm, normal_scores, power_or_ranks, yeo_johnson
 from pgjax.space import concatenate
 
@@ -164,11 +159,16 @@ def test_likelihood_is_the_plain_one_and_its_gradient_the_difference():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
-def log_prior(hyper):
-    from pgjax.search.bayes._kernel import prior_deviation, prior_mean
+def log_posterior(about, hyper, seen, mask, outcomes):
+    """Log marginal likelihood of the outcomes plus log prior, up to a constant: what JAX can differentiate."""
+    root = jnp.linalg.cholesky(covariance(about, hyper, seen, mask))
+    whitened = jax.scipy.linalg.solve_triangular(root, jnp.where(mask, outcomes, 0.0), lower=True)
+    return -0.5 * (whitened**2).sum() - jnp.log(jnp.diag(root)).sum() + log_prior(hyper)
 
+
+def log_prior(hyper):
     prior = prior_mean(blocks(SPACE)), prior_deviation(blocks(SPACE))
-    terms = jax.tree.map(lambda h, m, s: float(-0.5 * (((h - m) / s) ** 2).sum()), hyper, *prior)
+    terms = jax.tree.map(lambda h, m, s: (-0.5 * ((h - m) / s) ** 2).sum(), hyper, *prior)
     return sum(jax.tree.leaves(terms))
 
 

@@ -166,7 +166,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     def _acquire(self, mean: jax.Array, variance: jax.Array, best: jax.Array) -> jax.Array:
         if self.acquisition == 'ei':
             return log_expected_improvement(mean, variance, best)
-        return upper_confidence_bound(mean, variance, self.deviations)  # a drawn function has no gradient to climb
+        return upper_confidence_bound(mean, variance, self.deviations)  # to climb where functions are drawn
 
     def _choose(
         self,

@@ -67,11 +67,11 @@ def learn(
 
     near_best = share_near_best(known.fitness, known.told)
     near_best = jnp.where(learned.near_best < 0, near_best, learned.near_best)
-    outcomes = _seen_by(about, known, near_best)
+    outcomes, used = _seen_by(about, known, near_best), known.order >= 0
 
     def step(index: jax.Array, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         hyper, memory, _ = carry
-        model, ascent = fit(about, hyper, seen, outcomes, known.told, known.order >= 0)
+        model, ascent = fit(about, hyper, seen, outcomes, known.told, used)
         descent = jax.tree.map(lambda g: -jnp.nan_to_num(g), ascent)
         updates, new_memory = optimizer.update(descent, memory, hyper)
         moved = optax.apply_updates(hyper, updates), new_memory
@@ -82,7 +82,7 @@ def learn(
     number = len(outcomes)
     nowhere = jnp.zeros(number), jnp.zeros((number, number))
     hyper, memory, fitted = jax.lax.fori_loop(0, steps + 1, step, (learned.hyper, learned.optimizer, nowhere))
-    model = Posterior(hyper, seen, known.order >= 0, *fitted)
+    model = Posterior(hyper, seen, used, *fitted)
     kept = jnp.where(known.told.sum() < num_random, -1.0, near_best)
     return Learned(hyper, memory, kept), model, outcomes
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._controller import sanitize
+from pgjax.search._controller import blank, sanitize
 from pgjax.space import DNA, Space
 
 _NEWER = 1 << 30  # more than any age: what it is added to is overwritten last
@@ -44,7 +44,7 @@ class Observations:
 def empty(space: Space, size: int) -> Observations:
     """No observations, and room for `size`."""
     return Observations(
-        dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
+        dna=blank(space, size),
         fitness=jnp.full(size, -jnp.inf),
         told=jnp.zeros(size, bool),
         order=jnp.full(size, -1, jnp.int32),

@@ -100,16 +100,3 @@ def predict_jointly(about: Blocks, posterior: Posterior, points: Features) -> tu
 
 def _cross(about: Blocks, posterior: Posterior, points: Features) -> jax.Array:
     return jnp.where(posterior.mask, kernel(about, posterior.hyper, points, posterior.seen), 0.0)
-
-
-def log_posterior(
-    about: Blocks, hyper: Hyperparameters, seen: Features, mask: jax.Array, outcomes: jax.Array
-) -> jax.Array:
-    """float32[], log marginal likelihood of the outcomes plus log prior, up to a constant."""
-    outcomes = jnp.where(mask, outcomes, 0.0)
-    root = _inverse_root(covariance(about, hyper, seen, mask))
-    likelihood = -0.5 * ((root @ outcomes) ** 2).sum() + jnp.log(jnp.diag(root)).sum()
-    terms = jax.tree.map(
-        lambda h, m, s: -0.5 * jnp.sum(((h - m) / s) ** 2), hyper, prior_mean(about), prior_deviation(about)
-    )
-    return likelihood + sum(jax.tree.leaves(terms))

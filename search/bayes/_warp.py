@@ -1,8 +1,8 @@
 """Outcomes as a Gaussian process likes them: standardized, bad ones pulled in, failures as bad as the worst.
 
 Among choices neighbours may differ by anything, and ranks say all that matters (`normal_scores`). Along a line outcomes
-are smooth, which ranks would spoil next to an optimum (`half_logarithm`); among a few ordered values it
-depends on the outcomes (`power_or_ranks`).
+are smooth, which ranks would spoil next to an optimum (`half_logarithm`); among a few ordered values it depends on the
+outcomes (`power_or_ranks`).
 
 Each form takes float32[n] fitness, -inf where failed, which is worth the worst outcome, and bool[n], which rows were
 told and count. It gives float32[n], finite, of mean 0 and deviation 1 over the rows told; 0 elsewhere, and where all

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search._controller import Controller, require, require_single_objective, sanitize
+from pgjax.search._controller import Controller, blank, require, require_single_objective, sanitize
 from pgjax.search.evolution._genes import genes_of
 from pgjax.search.evolution._mutate import NORMAL_STEP
 from pgjax.search.evolution._opening import fresh_points
@@ -79,7 +79,7 @@ class LocalSearch(Controller, type_name='pgjax.search.LocalSearch'):
         require(self.float_steps >= 1, self, 'float_steps', 'at least 1')
         genes, _ = _neighbours(space, self.float_steps)
         return LocalState(
-            center=DNA(jnp.zeros(space.num_choices, jnp.int32), jnp.zeros(space.num_floats, jnp.float32)),
+            center=blank(space),
             fitness=jnp.float32(-jnp.inf),
             trial=jnp.int32(NO_TRIAL),
             order=jnp.arange(len(genes), dtype=jnp.int32),

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import ControllerError
-from pgjax.search._controller import Controller, State, require, sanitize
+from pgjax.search._controller import Controller, State, blank, require, sanitize
 from pgjax.search.evolution._seeding import mutants
 from pgjax.space import DNA, Space
 from pgjax.symbolic import field
@@ -108,7 +108,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         centroids = self._spread(key) if self.cells else self._grid_middles()
         size = len(centroids)
         return MapElitesState(
-            dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
+            dna=blank(space, size),
             fitness=jnp.full(size, -jnp.inf),
             descriptors=jnp.zeros((size, len(self.bounds))),
             trial=jnp.full(size, -1, jnp.int32),

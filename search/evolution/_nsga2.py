@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._bits import by_bit, inhabited, packed
-from pgjax.search._controller import Controller, State, require, sanitize
+from pgjax.search._controller import Controller, State, blank, require, sanitize
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import seeds_first
 from pgjax.search.evolution.recombinators._recombinator import coins, exchange
@@ -82,7 +82,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         require(self.population_size >= 1, self, 'population_size', 'at least 1')
         size = self.population_size
         return NSGA2State(
-            dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
+            dna=blank(space, size),
             fitness=jnp.full((size, num_objectives), -jnp.inf),
             fingerprint=jnp.zeros((size, 2), jnp.uint32),
             repeated=jnp.zeros(size, bool),

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import DnaError
+from pgjax.search._controller import blank
 from pgjax.search._order import Key, float_key, in_place, int_key, lowest, order_by
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space
@@ -123,9 +124,8 @@ def wide(dna: DNA) -> DNA:
 
 def empty(space: Space, size: int, num_objectives: int = 1) -> Population:
     """A population of nobody, with `size` rows."""
-    zeros = DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32))
     return Population(
-        genes=narrow(space, zeros),
+        genes=narrow(space, blank(space, size)),
         fitness=jnp.full((size, num_objectives), -jnp.inf, jnp.float32),
         trial=jnp.full(size, NO_TRIAL, jnp.int32),
         parents=jnp.full((size, NUM_PARENTS), NO_TRIAL, jnp.int32),

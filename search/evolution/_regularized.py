@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._controller import Controller, State, blank, require, require_single_objective, sanitize
 from pgjax.search._host import HostController
 from pgjax.search._wrappers import Dedup
 from pgjax.search.evolution._population import narrow
@@ -84,9 +84,8 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         if self.memory:
             return self._remembering.init(space, key, num_objectives)
         size = self.population_size
-        zeros = DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32))
         return RegularizedState(
-            dna=narrow(space, zeros),
+            dna=narrow(space, blank(space, size)),
             fitness=jnp.full(size, -jnp.inf, jnp.float32),
             trial=jnp.full(size, -1, jnp.int32),
             asked=jnp.int32(0),

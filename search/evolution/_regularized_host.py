@@ -106,8 +106,7 @@ class RegularizedOnHost(HostController):
         values = sanitized_on_host(fitness)
         if number >= size:  # the first would be overwritten at once
             trial = np.arange(told + number - size, told + number, dtype=np.int32)
-            choices = dna.choices[-size:].astype(state.dna.choices.dtype)
-            youngest = replaced(dna, choices=choices, floats=dna.floats[-size:])
+            youngest = DNA(dna.choices[-size:].astype(state.dna.choices.dtype), dna.floats[-size:])
             return replaced(state, dna=youngest, fitness=values[-size:, 0], trial=trial, told=state.told + number)
         start = int(state.trial.argmin())  # a slot never filled has -1
         if number == 1:

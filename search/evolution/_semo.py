@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._controller import Controller, State, require, sanitize
+from pgjax.search._controller import Controller, State, blank, require, sanitize
 from pgjax.search.evolution._seeding import mutants
 from pgjax.search.multiobjective import crowding_distance, dominates
 from pgjax.space import DNA, Space, concatenate
@@ -67,7 +67,7 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
         require(self.initial_size >= 1, self, 'initial_size', 'at least 1')
         size = self.archive_size
         return SEMOState(
-            dna=DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32)),
+            dna=blank(space, size),
             fitness=jnp.full((size, num_objectives), -jnp.inf),
             trial=jnp.full(size, -1, jnp.int32),
             asked=jnp.int32(0),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._controller import Controller, State, blank, require, require_single_objective, sanitize
 from pgjax.search.policy_gradient._factored import Factored
 from pgjax.search.policy_gradient._policy import Parameters, Policy
 from pgjax.search.policy_gradient._reinforce import step
@@ -100,7 +100,7 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
             require(getattr(self, setting) >= least, self, setting, f'at least {least}')
         parameters = self.policy.init(space, key)
         size = self.window
-        empty = DNA(jnp.zeros((size, space.num_choices), jnp.int32), jnp.zeros((size, space.num_floats), jnp.float32))
+        empty = blank(space, size)
         memory = Memory(empty, jnp.full(size, jnp.nan), jnp.zeros(size), jnp.int32(0))
         optimizer = self._optimizer().init(parameters)
         return PPOState(parameters, parameters, optimizer, first_baseline(size), memory)
