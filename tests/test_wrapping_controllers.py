@@ -220,6 +220,36 @@ def test_chain_takes_turns_and_all_learn():
     assert [int(inner.told) for inner in state.inner] == [8, 8]
 
 
+LEARNERS = {
+    'regularized': search.RegularizedEvolution(batch_size=4),
+    'genetic': search.Genetic(batch_size=4),
+    'nsga2': search.NSGA2(batch_size=4, population_size=8),
+    'semo': search.SEMO(batch_size=4),
+    'neat': search.NEAT(batch_size=4, population_size=32),
+    'map-elites': search.MapElites(bounds=[(0.0, 1.0)], bins=4, batch_size=4),
+    'bayesian': search.Bayesian(batch_size=4),
+    'tpe': search.TPE(batch_size=4),
+}
+
+
+@pytest.mark.parametrize('name', LEARNERS)
+def test_what_others_found_takes_the_place_of_random_points(name):
+    """Random points would be the same whatever was told."""
+    space = pg.search_space([pg.oneof(FIVE) for _ in range(6)])
+    key, random_key = jax.random.key(0), jax.random.key(1)
+    dna = space.random(random_key, (64,))
+    goal = dna.choices.sum(-1, keepdims=True) / 24.0
+    fitness = jnp.repeat(goal, 2, axis=1) if name == 'map-elites' else goal
+    controller = LEARNERS[name]
+    start = controller.init(space, key, num_objectives=fitness.shape[1])
+
+    def proposals(told):
+        return controller.ask(space, controller.tell(space, start, dna, told), key)[0].choices.tolist()
+
+    assert proposals(fitness) != proposals(-fitness)
+    assert controller.ask(space, start, key)[0].choices.tolist() not in (proposals(fitness), proposals(-fitness))
+
+
 @pytest.mark.parametrize(
     ('chain', 'words'),
     [

@@ -104,9 +104,9 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         return BayesianState(empty(space, self.capacity), nothing(blocks(space), self._optimizer()))
 
     def ask(self, space: Space, state: BayesianState, key: jax.Array) -> tuple[DNA, BayesianState]:
-        """Random points until `num_initial` were asked for; then the model's."""
+        """Random points until `num_initial` were asked for or told; then the model's."""
         known = state.known
-        is_early = known.asked < self.num_initial
+        is_early = known.progress < self.num_initial
         keys = jax.random.split(key, 2 + _ROUNDS)  # at once: a fiftieth of the time to compile goes into each split
         # Drawn at one place for both cases: a twentieth of that time goes into each block of random bits.
         fresh = space.random(keys[0], (max(self.num_candidates, self._kept),))

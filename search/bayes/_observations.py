@@ -40,6 +40,11 @@ class Observations:
         """bool[N], points that were asked for and not told."""
         return (self.order >= 0) & ~self.told
 
+    @property
+    def progress(self) -> jax.Array:
+        """int32[], the number of points asked for, or known where these are more: another controller found them."""
+        return jnp.maximum(self.asked, self.told.sum(dtype=jnp.int32))
+
 
 def empty(space: Space, size: int) -> Observations:
     """No observations, and room for `size`."""

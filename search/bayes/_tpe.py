@@ -56,7 +56,7 @@ class TPE(Controller, type_name='pgjax.search.TPE'):
         return empty(space, self.capacity)
 
     def ask(self, space: Space, state: Observations, key: jax.Array) -> tuple[DNA, Observations]:
-        """Random points until `num_initial` were asked for; then the best of those drawn."""
+        """Random points until `num_initial` were asked for or told; then the best of those drawn."""
 
         def seed(state: Observations, key: jax.Array) -> DNA:
             return space.random(key, (self.batch_size,))
@@ -74,7 +74,7 @@ class TPE(Controller, type_name='pgjax.search.TPE'):
             is_known = (equal_rows(space, pool, state.dna) & (state.order >= 0)).any(-1)
             return best_points(space, pool, jnp.where(is_known, -jnp.inf, promise), self.batch_size)[0]
 
-        dna = jax.lax.cond(state.asked < self.num_initial, seed, propose, state, key)
+        dna = jax.lax.cond(state.progress < self.num_initial, seed, propose, state, key)
         return dna, await_points(state, dna)
 
     def tell(self, space: Space, state: Observations, dna: DNA, fitness: Any) -> State:

@@ -108,12 +108,13 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
         )
 
     def ask(self, space: Space, state: EvolutionState, key: jax.Array) -> tuple[DNA, EvolutionState]:
-        """Random points until enough were asked for, then children; random also while nothing has been told."""
+        """Random points until enough were asked for or told, then children; random also while nothing has been told."""
         random_key, reproduce_key = jax.random.split(key)
         size = self.batch_size
         context = Context.start(space, state.generation, state.memory)
         children, context = self._children(reproduce_key, state.population, context)
-        is_seed = (state.asked + jnp.arange(size) < self.population_init) | (state.told == 0) | ~children.mask
+        begun = jnp.maximum(state.asked, state.told) + jnp.arange(size)
+        is_seed = (begun < self.population_init) | (state.told == 0) | ~children.mask
         dna = seeded(space, random_key, is_seed, lambda: children.dna)
         bred = ~is_seed.all()
         memory = _as_before(state.memory, context.memory)

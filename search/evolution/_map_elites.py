@@ -119,7 +119,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         )
 
     def ask(self, space: Space, state: MapElitesState, key: jax.Array) -> tuple[DNA, MapElitesState]:
-        """B points: random until `initial_size` were asked for, then children; random also while no cell is filled."""
+        """B points: random until `initial_size` were asked for or told, or with no cell filled; then children."""
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         number = jnp.cumsum(state.filled)  # the k-th filled cell is the first with k + 1 filled ones up to it

@@ -98,7 +98,7 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         )
 
     def ask(self, space: Space, state: NEATState, key: jax.Array) -> tuple[DNA, NEATState]:
-        """B points: random until P were asked for, then children; random also while nothing has been told."""
+        """B points: random until P were asked for or told, then children; random also while nothing has been told."""
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         share = jnp.cumsum(self.shares(state))

@@ -93,7 +93,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         )
 
     def ask(self, space: Space, state: NSGA2State, key: jax.Array) -> tuple[DNA, NSGA2State]:
-        """B points: random until P were asked for, then children; random also while nothing has been told."""
+        """B points: random until P were asked for or told, then children; random also while nothing has been told."""
         random_key, select_key, cross_key, mutate_key = jax.random.split(key, 4)
         size = self.batch_size
         filled = jnp.maximum((state.trial >= 0).sum(), 1)
@@ -106,7 +106,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
             random_key,
             lambda: mutate(space, mutate_key, crossed),
             size=size,
-            asked=state.asked,
+            asked=jnp.maximum(state.asked, state.told),
             until=self.population_size,
             known=state.told > 0,
         )

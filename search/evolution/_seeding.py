@@ -23,7 +23,7 @@ def mutants(
       space: static.
       random_key: consumed.
       mutate_key: consumed.
-      state: with `dna`, narrow or wide, `trial`, `asked` and `parents`.
+      state: with `dna`, narrow or wide, `trial`, `asked`, `told` and `parents`.
       slots: int32[B], of the parents.
       until: see `seeds_first`.
       known: likewise.
@@ -36,7 +36,7 @@ def mutants(
         random_key,
         lambda: mutate(space, mutate_key, wide(state.dna[slots])),
         size=len(slots),
-        asked=state.asked,
+        asked=jnp.maximum(state.asked, state.told),
         until=until,
         known=known,
     )
@@ -54,7 +54,7 @@ def seeds_first(
       key: consumed.
       children: makes B canonical points; see `seeded`.
       size: B.
-      asked: int32[], the number of points asked for before these.
+      asked: int32[], the number of points asked for before these, or told where these are more: others found them.
       until: how many points are random in the beginning.
       known: bool[], whether there is anybody to be a parent; where not, all points are random.
 

@@ -76,7 +76,7 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
         )
 
     def ask(self, space: Space, state: SEMOState, key: jax.Array) -> tuple[DNA, SEMOState]:
-        """B points: random until `initial_size` were asked for and the archive has a point, then children."""
+        """B points: random until `initial_size` were asked for or told and there is an archive, then children."""
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size, filled = self.batch_size, (state.trial >= 0).sum()
         slots = jax.random.randint(select_key, (size,), 0, jnp.maximum(filled, 1))
