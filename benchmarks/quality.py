@@ -26,6 +26,7 @@ from pgjax import search
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'examples'))
 
 from loops.gaussian_process import regrets as process_regrets
+from loops.plain_evolution import regrets as evolution_regrets
 from tables import CHECKS, TABLES
 
 MARKS = (50, 100, 200, 500)
@@ -109,7 +110,11 @@ def main(argv):
             start = time.perf_counter()
             found = regrets(table, CONTROLLERS[name], options.seeds, options.budget, name in ONE_BY_ONE)
             report(table, name, found, time.perf_counter() - start)
-        peers = {'optuna TPE': (optuna_regrets, options.optuna), 'process, by hand': (process_regrets, options.by_hand)}
+        peers = {
+            'evolution, by hand': (evolution_regrets, options.seeds),
+            'process, by hand': (process_regrets, options.by_hand),
+            'optuna TPE': (optuna_regrets, options.optuna),
+        }
         for name, (search_table, seeds) in peers.items():
             start = time.perf_counter()
             if seeds:

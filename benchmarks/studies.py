@@ -180,7 +180,7 @@ def regularized_by_hand(decisions: int, population: int = 100, rivals: int = 10)
 
 def regularized_on_host(space: pg.Space) -> Callable[[], None]:
     """One trial with the pure state of the controller, in NumPy."""
-    controller = search.RegularizedEvolution(batch_size=1, population_size=100, memory=0)
+    controller = search.RegularizedEvolution(batch_size=1, population_size=100, tournament_size=10, memory=0)
     host = controller.on_host(space)
     assert host is not None
     keys = iter(lambda: jax.random.split(jax.random.key(0), TRIALS_AHEAD), None)
@@ -197,7 +197,7 @@ def regularized_on_host(space: pg.Space) -> Callable[[], None]:
 
 def regularized_compiled(space: pg.Space) -> Callable[[], None]:
     """The same by two calls of compiled programs."""
-    controller = search.RegularizedEvolution(batch_size=1, population_size=100, memory=0)
+    controller = search.RegularizedEvolution(batch_size=1, population_size=100, tournament_size=10, memory=0)
     ask = jax.jit(lambda state, key: controller.ask(space, state, key))
     tell = jax.jit(lambda state, dna, fitness: controller.tell(space, state, dna, fitness))
     held, key = [controller.init(space, jax.random.key(0))], jax.random.key(1)

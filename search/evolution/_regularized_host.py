@@ -55,7 +55,7 @@ class RegularizedOnHost(HostController):
         self._space = space
         self._population = controller.population_size
         self._batch = controller.batch_size
-        self._rivals = controller.tournament_size
+        self._rivals = controller.rivals
         self._mutation = PointMutation(space, self._batch)
         self._has_floats = bool(space.num_floats)
         self._no_parents = np.full((self._batch, 1), -1, np.int32)
