@@ -224,7 +224,7 @@ def test_the_power_of_outcomes_is_the_most_likely_one():
 
 def test_outcomes_of_few_values_are_ranks_if_many_random_ones_are_at_a_ceiling():
     """What the random points say stays, however many of those that the model chose come near the best."""
-    space = pg.search_space({'x': pg.intv(0, 99)})
+    space = pg.search_space({'x': pg.intv(0, 49)})
     controller = Bayesian(num_initial=9, capacity=32, num_candidates=32)
     ask, tell = (jax.jit(functools.partial(f, space)) for f in (controller.ask, controller.tell))
     spread, bunched = np.linspace(-1.0, 0.0, 9), np.r_[np.linspace(-1.0, -0.5, 5), -0.03, -0.02, -0.01, 0.0]
@@ -366,10 +366,32 @@ def test_settings_out_of_range(controller, words):
 def test_auto_chooses_by_space_objectives_and_budget():
     small = pg.search_space([pg.oneof('ab')])
     large = pg.search_space([pg.oneof('ab') for _ in range(200)])
-    assert type(search.Auto().choose(small)) is Bayesian
+    assert type(search.Auto(budget=200).choose(small)) is Bayesian
+    assert [type(c) for c in search.Auto().choose(small).controllers] == [Bayesian, search.RegularizedEvolution]
     assert type(search.Auto().choose(large)) is TPE
     assert type(search.Auto(budget=10**6).choose(small)) is search.RegularizedEvolution
     assert type(search.Auto().choose(small, num_objectives=3).controller) is search.SEMO
+
+
+def test_auto_goes_on_by_evolution_from_what_the_model_found():
+    space = pg.search_space([pg.oneof([0.0, 1.0, 2.0]) for _ in range(8)])
+    controller = search.Auto(batch_size=50)
+    ask, tell = (jax.jit(functools.partial(f, space)) for f in (controller.ask, controller.tell))
+    state, fitness, proposed = controller.init(space, jax.random.key(0)), [], []
+    for generation in range(6):
+        dna, state = ask(state, jax.random.key(generation))
+        proposed += dna.choices.tolist()
+        fitness += (dna.choices == 1).sum(-1).tolist()
+        if generation < 4:
+            assert (state.parents == -1).all(), 'the model has no parents'
+        else:
+            told = len(fitness) - 50
+            is_recent = (state.parents >= told - 20) & (state.parents < told)
+            assert (is_recent | (state.parents == -1)).all(), 'the population is what was told last'
+            assert is_recent.sum() > 25, 'random points only where all neighbours are known'
+        state = tell(state, dna, jnp.array(fitness[-50:], jnp.float32)[:, None])
+    assert len({tuple(row) for row in proposed}) == 300
+    assert max(fitness) == 8
 
 
 def test_auto_serves_two_objectives_and_proposes_no_point_twice():

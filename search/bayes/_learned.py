@@ -26,7 +26,8 @@ class Learned:
     Attributes:
       hyper: of the kernel, from which the next fit goes on.
       optimizer: its Optax state.
-      near_best: float32[], the share of random points near the best of them; -1 before they are told.
+      near_best: float32[], the share of random points near the best of them; -1 before they are told, and where it
+        does not matter.
     """
 
     hyper: Hyperparameters
@@ -65,8 +66,7 @@ def learn(
     """
     import optax
 
-    near_best = share_near_best(known.fitness, known.told)
-    near_best = jnp.where(learned.near_best < 0, near_best, learned.near_best)
+    near_best = _near_best(about, learned, known)
     outcomes, used = _seen_by(about, known, near_best), known.order >= 0
 
     def step(index: jax.Array, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
@@ -85,6 +85,13 @@ def learn(
     model = Posterior(hyper, seen, used, *fitted)
     kept = jnp.where(known.told.sum() < num_random, -1.0, near_best)
     return Learned(hyper, memory, kept), model, outcomes
+
+
+def _near_best(about: Blocks, learned: Learned, known: Observations) -> jax.Array:
+    """float32[], what was kept, or the share of all that is known so far; -1 where `_seen_by` does without."""
+    if about.has_lines or not about.is_ordered:
+        return learned.near_best
+    return jnp.where(learned.near_best < 0, share_near_best(known.fitness, known.told), learned.near_best)
 
 
 def _seen_by(about: Blocks, known: Observations, near_best: jax.Array) -> jax.Array:
