@@ -14,7 +14,7 @@ from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, require, sanitize
 from pgjax.search.evolution._algebra import Repeat, with_memory_of
 from pgjax.search.evolution._operation import Context, Operation
-from pgjax.search.evolution._population import NO_TRIAL, NUM_PARENTS, Population, empty, told
+from pgjax.search.evolution._population import NO_TRIAL, NUM_PARENTS, Population, empty, told, wide
 from pgjax.search.evolution._seeding import seeded
 from pgjax.search.evolution.mutators import Gaussian
 from pgjax.search.evolution.selectors import Last, Top, Tournament
@@ -115,7 +115,7 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
         children, context = self._children(reproduce_key, state.population, context)
         begun = jnp.maximum(state.asked, state.told) + jnp.arange(size)
         is_seed = (begun < self.population_init) | (state.told == 0) | ~children.mask
-        dna = seeded(space, random_key, is_seed, lambda: children.dna)
+        dna = wide(seeded(space, random_key, is_seed, lambda: children.genes))
         bred = ~is_seed.all()
         memory = _as_before(state.memory, context.memory)
         return dna, dataclasses.replace(

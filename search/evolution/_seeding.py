@@ -68,11 +68,13 @@ def seeds_first(
 def seeded(space: Space, key: jax.Array, is_seed: jax.Array, children: Callable[[], DNA]) -> DNA:
     """B children, with random points in place of those for which bool[B] is true; none are drawn where none is.
 
+    They are as narrow as the children are.
+
     The children are made within the branch that is taken: outside they would be written, and then copied.
     """
 
     def with_seeds() -> DNA:
         drawn = space.random(key, is_seed.shape)
-        return jax.tree.map(lambda a, b: jnp.where(is_seed[:, None], a, b), drawn, children())
+        return jax.tree.map(lambda a, b: jnp.where(is_seed[:, None], a.astype(b.dtype), b), drawn, children())
 
     return jax.lax.cond(is_seed.any(), with_seeds, children)
