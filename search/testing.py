@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search._controller import Controller
+from pgjax.search._controller import Controller, State
 from pgjax.space import DNA, Space, floatv, intv, manyof, oneof, search_space
 from pgjax.symbolic import Dict
 
@@ -62,7 +62,9 @@ def check_controller(controller: Controller, space: Space | None = None, *, num_
         assert _shapes(state) == shapes, 'tell changed the shape of the state'
 
 
-def check_on_host(controller: Controller, space: Space, fitness: np.ndarray, *, seed: int = 0) -> None:
+def check_on_host(
+    controller: Controller, space: Space, fitness: np.ndarray, *, seed: int = 0, start: State | None = None
+) -> None:
     """Asserts that a controller does in NumPy what it does compiled, bit for bit.
 
     Args:
@@ -70,6 +72,7 @@ def check_on_host(controller: Controller, space: Space, fitness: np.ndarray, *, 
       space: where.
       fitness: float32[G, B, M], what it is told in G generations.
       seed: of the keys of its asks.
+      start: the state that both begin with; the first one by default.
 
     Raises:
       AssertionError: a proposal or a state differs; the message says where.
@@ -80,7 +83,7 @@ def check_on_host(controller: Controller, space: Space, fitness: np.ndarray, *, 
     host = controller.on_host(space)
     assert host is not None, 'there is no form in NumPy'
     keys = jax.random.split(jax.random.key(seed), len(fitness))
-    state = controller.init(space, keys[0], fitness.shape[-1])
+    state = controller.init(space, keys[0], fitness.shape[-1]) if start is None else start
     there = jax.device_get(state)
     for key, drawn, told in zip(keys, host.draw(keys), fitness, strict=True):
         dna, asked = _ask(space, controller, state, key)

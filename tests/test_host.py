@@ -80,6 +80,15 @@ def check(controller, space, seed, fitness):
     search.testing.check_on_host(controller, space, columns, seed=seed)
 
 
+@pytest.mark.parametrize('number', [2, 6, 9])
+def test_points_that_others_found(number):
+    """Fewer than the population, more, and so many that only children are left to propose."""
+    controller, key = CONTROLLERS['regularized, of more than one'], jax.random.key(number)
+    found = FLAT.random(key, (number,))
+    start = controller.tell(FLAT, controller.init(FLAT, key), found, np.arange(number, dtype=np.float32)[:, None])
+    search.testing.check_on_host(controller, FLAT, np.zeros((6, 3, 1), np.float32), start=start)
+
+
 def test_every_controller_that_has_a_form_in_numpy_is_among_these():
     """Whoever adds one, adds it to the tests above."""
     kinds = [getattr(search, name) for name in search.__all__ if isinstance(getattr(search, name), type)]
