@@ -81,6 +81,9 @@ def evolution(rounds: int) -> None:
         runs = {
             'regularized, by hand': by_hand.regularized(size, genes, generations),
             'RegularizedEvolution': ours.controller_alone(regularized, genes, generations),
+            'the same, default tournaments': ours.controller_alone(
+                regularized.rebind(tournament_size=None), genes, generations
+            ),
             'genetic, by hand': by_hand.genetic(size, genes, generations),
             'the same of operations': ours.controller_alone(ours.without_elitism(size), genes, generations),
             'elitist genetic, by hand': by_hand.elitist(size, genes, generations),

@@ -26,7 +26,7 @@ _STARTS = 16  # observations around which candidates are sought
 _KEPT = 32  # candidates from which a batch is chosen, at least
 _ROUNDS = 4
 _FEW = 32  # observations up to which all steps of a fit are taken
-_LAST = -1e30  # worse than any acquisition
+_LAST = -1e30  # of what is known: worse than any acquisition, better than a repeat
 
 
 @jax.tree_util.register_dataclass
@@ -46,10 +46,11 @@ class BayesianState:
 class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     """Gaussian-process optimization over mixed and conditional spaces (Snoek et al., 2012, 1206.2944).
 
-    The first `num_initial` points are random. Then each `ask` fits the kernel by a few steps of ascent on the marginal
-    likelihood, going on from the last fit, and proposes the points of highest acquisition that an evolutionary climb
-    finds, never one that is known. Points of one batch, and those still awaited, count as if they had returned their
-    expected value (a constant liar whose lie is the model's own), so that they spread.
+    The first `num_initial` points are random; those that others found count too. Then each `ask` fits the kernel by a
+    few steps of ascent on the marginal likelihood, going on from the last fit, and proposes the points of highest
+    acquisition that an evolutionary climb finds, never one that is known. Points of one batch, and those still awaited,
+    count as if they had returned their expected value (a constant liar whose lie is the model's own), so that they
+    spread.
 
     Departures from the paper: outcomes are normal scores of ranks where all decisions are choices; where some are few
     ordered values, a power of the outcomes, but ranks at a ceiling, where a third of the random points come within a
@@ -74,7 +75,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
       capacity: N, the number of observations that the model knows; beyond it old ones below the median are forgotten.
       acquisition: 'ei' (log expected improvement), 'ucb', or 'thompson' (each point of a batch from a function drawn
         from the posterior).
-      deviations: how many standard deviations 'ucb' adds to the mean.
+      deviations: how many standard deviations 'ucb' adds to the mean, and 'thompson' while it looks for candidates.
       fit_steps: steps of Adam on the kernel per `ask`; fewer when more than 32 points were asked for, at least one.
       learning_rate: of these steps.
       num_candidates: points scored in each of the rounds of the climb.
@@ -106,7 +107,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     def ask(self, space: Space, state: BayesianState, key: jax.Array) -> tuple[DNA, BayesianState]:
         """Random points until `num_initial` were asked for or told; then the model's."""
         known = state.known
-        is_early = known.progress < self.num_initial
+        is_early = known.begun < self.num_initial
         keys = jax.random.split(key, 2 + _ROUNDS)  # at once: a fiftieth of the time to compile goes into each split
         # Drawn at one place for both cases: a twentieth of that time goes into each block of random bits.
         fresh = space.random(keys[0], (max(self.num_candidates, self._kept),))
@@ -140,7 +141,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         known = told_first(state.known)
         seen, used = features(space, known.dna), known.order >= 0
         # The more there are, the less do those that are new say of the kernel.
-        steps = -(-self.fit_steps * _FEW // jnp.maximum(known.asked, _FEW))
+        steps = -(-self.fit_steps * _FEW // jnp.maximum(known.begun, _FEW))
         learned, model, outcomes = learn(about, state.learned, known, seen, self._optimizer(), steps, self.num_initial)
         noise = noise_variance(model.hyper)
         expected = jnp.where(known.told, outcomes - noise * model.weights, -jnp.inf)
@@ -153,14 +154,16 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         def score(dna: DNA, prints: jax.Array) -> jax.Array:
             is_known = (equal_prints(prints, known_prints) & used).any(-1)
             promise = self._acquire(*predict(about, model, features(space, dna)), best)
-            return jnp.where(is_known, -jnp.inf, promise)
+            return jnp.where(is_known, _LAST, promise)
 
         pool, scores = climb(space, climb_keys, score, fresh, starts, kept=self._kept)
         if self.batch_size == 1 and self.acquisition != 'thompson':
             return pool[:1], learned
         mean, covariance = predict_jointly(about, model, features(space, pool))
-        allowed = scores > -jnp.inf
-        rows = self._choose(mean, covariance, allowed, best, noise, draw_key)
+        allowed = scores > _LAST
+        prints = space.fingerprint(pool)
+        same = equal_prints(prints, prints)
+        rows = self._choose(mean, covariance, allowed, same, best, noise, draw_key)
         return pool[rows], learned
 
     def _acquire(self, mean: jax.Array, variance: jax.Array, best: jax.Array) -> jax.Array:
@@ -173,11 +176,12 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         mean: jax.Array,
         covariance: jax.Array,
         allowed: jax.Array,
+        same: jax.Array,
         best: jax.Array,
         noise: jax.Array,
         key: jax.Array,
     ) -> jax.Array:
-        """int32[B], different rows of a pool, each chosen as if those before had returned what was expected."""
+        """int32[B], rows of a pool, each chosen as if those before had returned what was expected; new ones first."""
         size = len(mean)
         draws = jnp.zeros((self.batch_size, size))
         if self.acquisition == 'thompson':
@@ -187,13 +191,13 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         def choose(
             carry: tuple[jax.Array, jax.Array], draw: jax.Array
         ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-            covariance, allowed = carry
+            covariance, chosen = carry
             variance = jnp.maximum(jnp.diag(covariance), 1e-8)
             score = draw if self.acquisition == 'thompson' else self._acquire(mean, variance, best)
-            # Points that are known come after all others, chosen ones after those.
-            row = jnp.argmax(jnp.where(allowed, score, _LAST))
+            # Points that are known come after all others, those chosen for this batch after those.
+            row = jnp.argmax(jnp.where(chosen, -jnp.inf, jnp.where(allowed, score, _LAST)))
             along = covariance[row]
             covariance = covariance - jnp.outer(along, along) / (variance[row] + noise)
-            return (covariance, allowed.at[row].set(False)), row
+            return (covariance, chosen | same[row]), row
 
-        return jax.lax.scan(choose, (covariance, allowed), draws)[1]
+        return jax.lax.scan(choose, (covariance, jnp.zeros(size, bool)), draws)[1]

@@ -19,6 +19,7 @@ import numpy as np
 
 from pgjax.space import DNA, Decision, Space
 from pgjax.space._plan import gene_of
+from pgjax.symbolic import format_
 
 CHOICE, ORDERED, COUNTS = range(3)  # what a block of features is of
 _LONGEST = 64  # values of an ordered decision that are few: of more, outcomes are taken for smooth
@@ -120,16 +121,16 @@ def _alike(space: Space) -> tuple[tuple[np.ndarray, int], ...]:
     columns: dict[Any, list[int]] = {}
     for decision in space.decisions:
         if decision.kind == 'choice' and not is_ordered(decision) and not _counts_say_nothing(space, decision):
-            columns.setdefault(decision.literals, []).append(decision.column)
+            columns.setdefault(tuple(map(format_, decision.candidates)), []).append(decision.column)
     return tuple((np.array(these, int), len(called)) for called, these in columns.items() if len(these) > 1)
 
 
 def _counts_say_nothing(space: Space, decision: Decision) -> bool:
     """Of a sorted group they are features already, of a permutation always one."""
-    if decision.group is None:
-        return False
+    if decision.group is None or _is_sorted(space, decision):
+        return decision.group is not None
     group = space.constrained_groups[decision.group]
-    return group.sorted or (group.distinct and len(group.columns) == group.arity)
+    return group.distinct and len(group.columns) == group.arity
 
 
 def features(space: Space, dna: DNA) -> tuple[jax.Array, jax.Array]:

@@ -2,7 +2,7 @@
 
 Every block of features has a weight of its own (automatic relevance determination). Those of values in an order are
 alike before much is known: their logarithms scatter about one that they have in common. Both distances are Euclidean in
-the features, so that a kernel matrix costs two matrix products, whatever the number of decisions.
+the features, so that with many decisions a kernel matrix costs two matrix products.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from pgjax.search.bayes._features import CHOICE, COUNTS, ORDERED, Blocks
 
-LOWEST_NOISE = 1e-4  # of the variance of a standardized outcome: what float32 can factorize
+LOWEST_NOISE = 1e-4  # of the prior variance, or of that of outcomes where it is larger: what float32 can factorize
+_EXACT = 16  # positions whose differences are squared one by one: of near points products cancel
 _SCATTER = {CHOICE: 2.5, ORDERED: 0.8, COUNTS: 1.5}  # of the logarithms of weights about their prior mean
 
 
@@ -29,7 +30,7 @@ class Hyperparameters:
       hamming: float32[num_blocks], the weight of each block, apart from what is common.
       position: float32[Q], the weight of each position, 1 / lengthscale**2, apart from what is common.
       amplitude: float32[], the prior variance.
-      noise: float32[], the noise variance above `LOWEST_NOISE`.
+      noise: float32[], the noise variance above the lowest.
     """
 
     common: jax.Array
@@ -42,7 +43,8 @@ class Hyperparameters:
 def prior_mean(about: Blocks) -> Hyperparameters:
     """Where the logarithms start, and to which the prior pulls: random points are correlated by about exp(-1)."""
     blocks = max(about.num_blocks + about.num_positions, 1)
-    hamming = np.where(about.kind == COUNTS, np.log(0.5), np.log(1.5 / blocks))
+    counts = max(int((about.kind == COUNTS).sum()), 1)
+    hamming = np.where(about.kind == COUNTS, np.log(0.5 / counts), np.log(1.5 / blocks))
     return Hyperparameters(
         common=jnp.zeros(2),
         hamming=jnp.asarray(hamming, jnp.float32),
@@ -78,13 +80,15 @@ def kernel(about: Blocks, hyper: Hyperparameters, a: Features, b: Features) -> j
 
 def noise_variance(hyper: Hyperparameters) -> jax.Array:
     """float32[], the variance of an observation about the function."""
-    return LOWEST_NOISE + jnp.exp(hyper.noise)
+    return LOWEST_NOISE * jnp.exp(jnp.maximum(hyper.amplitude, 0.0)) + jnp.exp(hyper.noise)
 
 
 def _squared_distances(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Array:
-    """float32[n, m], at least 0."""
+    """float32[n, m], at least 0: exact for few features, else by a product of matrices."""
     if a.shape[-1] == 0:
         return jnp.zeros((a.shape[0], b.shape[0]))
+    if a.shape[-1] <= _EXACT:
+        return (weight[:, None, None] * (a.T[:, :, None] - b.T[:, None, :]) ** 2).sum(0)
     root = jnp.sqrt(weight)
     a, b = a * root, b * root
     squares = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None, :] - 2.0 * a @ b.T

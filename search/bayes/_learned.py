@@ -72,7 +72,7 @@ def learn(
     def step(index: jax.Array, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         hyper, memory, _ = carry
         model, ascent = fit(about, hyper, seen, outcomes, known.told, used)
-        descent = jax.tree.map(lambda g: -jnp.nan_to_num(g), ascent)
+        descent = jax.tree.map(jnp.negative, ascent)
         updates, new_memory = optimizer.update(descent, memory, hyper)
         moved = optax.apply_updates(hyper, updates), new_memory
         hyper, memory = jax.tree.map(lambda a, b: jnp.where(index < steps, a, b), moved, (hyper, memory))

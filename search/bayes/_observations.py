@@ -41,8 +41,8 @@ class Observations:
         return (self.order >= 0) & ~self.told
 
     @property
-    def progress(self) -> jax.Array:
-        """int32[], the number of points asked for, or known where these are more: another controller found them."""
+    def begun(self) -> jax.Array:
+        """int32[], the number of points asked for, or known where these are more: others found them."""
         return jnp.maximum(self.asked, self.told.sum(dtype=jnp.int32))
 
 

@@ -75,7 +75,9 @@ def fit(
     both = told[:, None] & told[None, :]
     (likelihood,) = pull(jnp.where(both, 0.5 * (jnp.outer(weights, weights) - of_told.T @ of_told), 0.0))
     prior = jax.tree.map(lambda h, m, s: (m - h) / s**2, hyper, prior_mean(about), prior_deviation(about))
-    return Posterior(hyper, seen, used, weights, root), jax.tree.map(jnp.add, likelihood, prior)
+    # Where the factorization failed, the prior pulls back to where it did not.
+    gradient = jax.tree.map(lambda a, b: jnp.where(jnp.isfinite(a), a, 0.0) + b, likelihood, prior)
+    return Posterior(hyper, seen, used, weights, root), gradient
 
 
 def _inverse_root(matrix: jax.Array) -> jax.Array:

@@ -19,9 +19,10 @@ _LAST = -1e30  # worse than any ratio of densities
 class TPE(Controller, type_name='pgjax.search.TPE'):
     """Multivariate tree-structured Parzen estimator (Bergstra et al., 2011; Watanabe, 2023, 2304.11127).
 
-    The first `num_initial` points are random. Then what was told is split into the best few and the rest, each is made
-    a density over whole points, and of candidates drawn from the density of the best those are proposed where it is
-    highest against the other. It costs little, and scales to more observations than a Gaussian process.
+    The first `num_initial` points are random; those that others found count too. Then what was told is split into the
+    best few and the rest, each is made a density over whole points, and of candidates drawn from the density of the
+    best those are proposed where it is highest against the other. It costs little, and scales to more observations than
+    a Gaussian process.
 
     Departures from the papers: all genes of a point are drawn from one centre (as Optuna does with `multivariate`),
     conditions are respected gene by gene; known points are never proposed; points awaited count as bad.
@@ -74,7 +75,7 @@ class TPE(Controller, type_name='pgjax.search.TPE'):
             is_known = (equal_rows(space, pool, state.dna) & (state.order >= 0)).any(-1)
             return best_points(space, pool, jnp.where(is_known, -jnp.inf, promise), self.batch_size)[0]
 
-        dna = jax.lax.cond(state.progress < self.num_initial, seed, propose, state, key)
+        dna = jax.lax.cond(state.begun < self.num_initial, seed, propose, state, key)
         return dna, await_points(state, dna)
 
     def tell(self, space: Space, state: Observations, dna: DNA, fitness: Any) -> State:

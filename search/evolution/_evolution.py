@@ -15,7 +15,7 @@ from pgjax.search._controller import Controller, require, sanitize
 from pgjax.search.evolution._algebra import Repeat, with_memory_of
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import NO_TRIAL, NUM_PARENTS, Population, empty, told, wide
-from pgjax.search.evolution._seeding import seeded
+from pgjax.search.evolution._seeding import begun, seeded
 from pgjax.search.evolution.mutators import Gaussian
 from pgjax.search.evolution.selectors import Last, Top, Tournament
 from pgjax.space import DNA, Space
@@ -51,10 +51,10 @@ class EvolutionState:
 class Evolution(Controller, type_name='pgjax.search.Evolution'):
     """Evolution by an algebra of operations; all of a step is one program.
 
-    The first `population_init` points are random. Then `reproduction` makes children of the population: where it
-    makes fewer than `batch_size`, it does so again with new randomness; where it makes more, the first count; where
-    no individual is there for it to work with, points are random. Whatever is told joins the population, and
-    `population_update` says who stays.
+    The first `population_init` points are random; those that others found count too. Then `reproduction` makes children
+    of the population: where it makes fewer than `batch_size`, it does so again with new randomness; where it makes
+    more, the first count; where no individual is there for it to work with, points are random. Whatever is told joins
+    the population, and `population_update` says who stays.
 
     PyGlove's takes a pair `(generator, n)` as its first population; here it is n random points, and a warm start is
     a controller around this one. Its step counts proposals; ours counts reproductions.
@@ -108,13 +108,13 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
         )
 
     def ask(self, space: Space, state: EvolutionState, key: jax.Array) -> tuple[DNA, EvolutionState]:
-        """Random points until enough were asked for or told, then children; random also while nothing has been told."""
+        """Random points until enough were asked for or told, then children; random also where all have failed."""
         random_key, reproduce_key = jax.random.split(key)
         size = self.batch_size
         context = Context.start(space, state.generation, state.memory)
         children, context = self._children(reproduce_key, state.population, context)
-        begun = jnp.maximum(state.asked, state.told) + jnp.arange(size)
-        is_seed = (begun < self.population_init) | (state.told == 0) | ~children.mask
+        known = (state.population.fitness > -jnp.inf).any()
+        is_seed = (begun(state) + jnp.arange(size) < self.population_init) | ~known | ~children.mask
         dna = wide(seeded(space, random_key, is_seed, lambda: children.genes))
         bred = ~is_seed.all()
         memory = _as_before(state.memory, context.memory)

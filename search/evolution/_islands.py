@@ -36,8 +36,9 @@ class Islands(Controller, type_name='pgjax.search.Islands'):
     """The island model: `number` copies of a controller search apart, in a ring.
 
     Every `interval` tells the best `emigrants` points that each island has learned of since the last migration are
-    told to the next island too, as if it had proposed them. Nothing else is asked of the inner controller than the
-    protocol, so any will do; with several objectives the best are those of the first front, the least crowded first.
+    told to the next island too, as if it had proposed them: in the beginning of a search in place of random points.
+    Nothing else is asked of the inner controller than the protocol, so any will do; with several objectives the best
+    are those of the first front, the least crowded first.
 
     The islands' states are one state with a leading axis, and migration is a rotation along it: sharded over a mesh,
     an island costs the same however many there are, and migrants pass between neighbours alone. Of n told points,

@@ -69,9 +69,9 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
     of highest fitness; its archive is `study.state` (`filled`, `dna`, `descriptors`, `coverage`, `qd_score`), and
     `study.front` has no meaning here.
 
-    The first `initial_size` points are random. Then each child is a mutation of an elite, drawn uniformly from the
-    filled cells. A point takes the cell of its descriptors if it is better than the elite there; of equals the
-    earlier one stays. Descriptors out of bounds count as the nearest cell's.
+    The first `initial_size` points are random; those that others found count too. Then each child is a mutation of an
+    elite, drawn uniformly from the filled cells. A point takes the cell of its descriptors if it is better than the
+    elite there; of equals the earlier one stays. Descriptors out of bounds count as the nearest cell's.
 
     Cells are a grid with `bins` along each descriptor, or, where `cells` is given, the Voronoi cells of that many
     centroids, spread evenly by Lloyd's algorithm from the key of `init` (CVT-MAP-Elites, Vassiliades et al., 2018,

@@ -98,13 +98,14 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         )
 
     def ask(self, space: Space, state: NEATState, key: jax.Array) -> tuple[DNA, NEATState]:
-        """B points: random until P were asked for or told, then children; random also while nothing has been told."""
+        """B points: random until P were asked for or told, then children; random also where all have failed."""
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         share = jnp.cumsum(self.shares(state))
         drawn = jax.random.uniform(select_key, (size,)) * share[-1]
         slots = jnp.minimum(jnp.searchsorted(share, drawn, side='right'), len(share) - 1)
-        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=state.told > 0)
+        known = (state.fitness > -jnp.inf).any()
+        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=known)
 
     def tell(self, space: Space, state: NEATState, dna: DNA, fitness: Any) -> State:
         """The newest points and the champions of large species stay, and each finds its species."""

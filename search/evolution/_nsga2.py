@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from pgjax.search._bits import by_bit, inhabited, packed
 from pgjax.search._controller import Controller, State, blank, require, sanitize
 from pgjax.search.evolution._mutate import mutate
-from pgjax.search.evolution._seeding import seeds_first
+from pgjax.search.evolution._seeding import begun, seeds_first
 from pgjax.search.evolution.recombinators._recombinator import coins, exchange
 from pgjax.search.evolution.selectors import draw_below
 from pgjax.search.multiobjective import best_first
@@ -48,10 +48,10 @@ class NSGA2State:
 class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
     """NSGA-II (Deb, Pratap, Agarwal, Meyarivan, 2002, IEEE Transactions on Evolutionary Computation 6(2)).
 
-    The first P points are random. Then parents are the winners of binary tournaments by the crowded comparison
-    (the lower front, in it the less crowded); each pair has two children, by crossover with probability
-    `crossover_rate` and then a mutation each. Of the population and all new points the best P survive, front by
-    front, and of the front that does not fit whole the least crowded. Ends of a front are infinitely far from
+    The first P points are random; those that others found count too. Then parents are the winners of binary tournaments
+    by the crowded comparison (the lower front, in it the less crowded); each pair has two children, by crossover with
+    probability `crossover_rate` and then a mutation each. Of the population and all new points the best P survive,
+    front by front, and of the front that does not fit whole the least crowded. Ends of a front are infinitely far from
     everyone. Points that failed come last.
 
     Departures from the paper: a child that is the same point as another individual comes last in the sorting
@@ -93,7 +93,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         )
 
     def ask(self, space: Space, state: NSGA2State, key: jax.Array) -> tuple[DNA, NSGA2State]:
-        """B points: random until P were asked for or told, then children; random also while nothing has been told."""
+        """B points: random until P were asked for or told, then children; random also where all have failed."""
         random_key, select_key, cross_key, mutate_key = jax.random.split(key, 4)
         size = self.batch_size
         filled = jnp.maximum((state.trial >= 0).sum(), 1)
@@ -106,9 +106,9 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
             random_key,
             lambda: mutate(space, mutate_key, crossed),
             size=size,
-            asked=jnp.maximum(state.asked, state.told),
+            begun=begun(state),
             until=self.population_size,
-            known=state.told > 0,
+            known=(state.fitness > -jnp.inf).any(),
         )
         couples = jnp.stack([couples, couples[:, ::-1]], 1).reshape(2 * pairs, 2)[:size]
         parents = jnp.where(is_seed[:, None], -1, state.trial[couples])

@@ -17,6 +17,8 @@ from pgjax.search.evolution._seeding import mutants
 from pgjax.search.evolution.selectors import winners
 from pgjax.space import DNA, Space
 
+_MOST_RIVALS = 32  # where the size of tournaments is not given
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +45,8 @@ class RegularizedState:
 class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolution'):
     """Ageing evolution (Real et al., 2019, Algorithm 1, https://arxiv.org/abs/1802.01548).
 
-    The first `population_size` points are random. Then each child is a mutation of the best of
-    `tournament_size` individuals drawn with replacement, and takes the place of the oldest individual.
+    The first `population_size` points are random; those that others found count too. Then each child is a mutation of
+    the best of `tournament_size` individuals drawn with replacement, and takes the place of the oldest individual.
 
     Departures from the paper: `batch_size` children are made from one population before any of them is told
     (1 gives the paper's order); mutation always changes something, and floats and ints move by a normal step; no point
@@ -61,7 +63,8 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
     Attributes:
       batch_size: B, children per `ask`.
       population_size: P.
-      tournament_size: S; larger is greedier. None for P, which leaves a third of the individuals out.
+      tournament_size: S; larger is greedier. None for P, which leaves a third of the individuals out, but at most 32:
+        each rival of each child takes a random number.
       memory: how many points are remembered, so that none of them is proposed again; 0 for none.
 
     >>> import pgjax as pg
@@ -96,14 +99,15 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         )
 
     def ask(self, space: Space, state: State, key: jax.Array) -> tuple[DNA, State]:
-        """Random points until P were asked for or told, then children; random also while nothing has been told."""
+        """Random points until P were asked for or told, then children; random also where all have failed."""
         if self.memory:
             return self._remembering.ask(space, state, key)
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
-        known = jnp.minimum(state.told, self.population_size)
-        slots = winners(select_key, (size,), self.rivals, state.fitness, known)
-        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=state.told > 0)
+        there = jnp.minimum(state.told, self.population_size)
+        slots = winners(select_key, (size,), self.rivals, state.fitness, there)
+        known = (state.fitness > -jnp.inf).any()
+        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=known)
 
     def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:
         """Each point takes the oldest slot."""
@@ -130,7 +134,7 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
     @property
     def rivals(self) -> int:
         """S, the number of individuals in each tournament."""
-        return self.population_size if self.tournament_size is None else self.tournament_size
+        return min(self.population_size, _MOST_RIVALS) if self.tournament_size is None else self.tournament_size
 
     @property
     def _remembering(self) -> Dedup:

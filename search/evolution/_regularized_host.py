@@ -74,11 +74,12 @@ class RegularizedOnHost(HostController):
         return [(block, index) for index in range(len(bits))]
 
     def ask(self, state: RegularizedState, drawn: _Drawn) -> tuple[DNA, RegularizedState]:
-        """Random points until P were asked for or told, then children; random also while nothing has been told."""
+        """Random points until P were asked for or told, then children; random also where all have failed."""
         block, index = drawn
         asked, told, size = int(state.asked), int(state.told), self._batch
         missing = self._population - max(asked, told)
-        seeds = size if told == 0 or missing > size else max(missing, 0)
+        best = state.fitness.item(state.fitness.argmax())
+        seeds = size if best == -np.inf or missing > size else max(missing, 0)
         if seeds == size:
             dna, parents = block.seeds[index], self._no_parents
         else:

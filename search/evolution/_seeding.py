@@ -36,7 +36,7 @@ def mutants(
         random_key,
         lambda: mutate(space, mutate_key, wide(state.dna[slots])),
         size=len(slots),
-        asked=jnp.maximum(state.asked, state.told),
+        begun=begun(state),
         until=until,
         known=known,
     )
@@ -44,8 +44,13 @@ def mutants(
     return dna, dataclasses.replace(state, asked=state.asked + len(slots), parents=parents)
 
 
+def begun(state: Any) -> jax.Array:
+    """int32[], the number of points asked for, or told where these are more: what others found counts too."""
+    return jnp.maximum(state.asked, state.told)
+
+
 def seeds_first(
-    space: Space, key: jax.Array, children: Callable[[], DNA], *, size: int, asked: jax.Array, until: int, known: Any
+    space: Space, key: jax.Array, children: Callable[[], DNA], *, size: int, begun: jax.Array, until: int, known: Any
 ) -> tuple[DNA, jax.Array]:
     """Random points in place of the children that come too early.
 
@@ -54,14 +59,14 @@ def seeds_first(
       key: consumed.
       children: makes B canonical points; see `seeded`.
       size: B.
-      asked: int32[], the number of points asked for before these, or told where these are more: others found them.
+      begun: int32[], the number of points asked for before these, as `begun` counts them.
       until: how many points are random in the beginning.
-      known: bool[], whether there is anybody to be a parent; where not, all points are random.
+      known: bool[], whether there is anybody to be a parent who has not failed; where not, all points are random.
 
     Returns:
       B canonical points, and which of them are random, bool[B].
     """
-    is_seed = (asked + jnp.arange(size) < until) | ~known
+    is_seed = (begun + jnp.arange(size) < until) | ~known
     return seeded(space, key, is_seed, children), is_seed
 
 

@@ -17,8 +17,9 @@ class Top(Selector, type_name='pgjax.search.evolution.selectors.Top'):
     Attributes:
       key: what makes an individual good, as a function of one; by default its fitness, and with several objectives
         its front, then crowding.
-      in_order: whether the best come first. Else all stay in the order in which they stand, which is quicker, and of
-        equals those are taken that stand first: in a population that only grows at its end, the earliest trials.
+      in_order: whether the best come first. Else all stay in the order in which they stand, which with one objective is
+        quicker, and of equals those are taken that stand first: in a population that only grows at its end, the
+        earliest trials.
     """
 
     key: OfIndividual | None = None
