@@ -78,7 +78,7 @@ class RegularizedOnHost(HostController):
         block, index = drawn
         asked, told, size = int(state.asked), int(state.told), self._batch
         missing = self._population - max(asked, told)
-        best = state.fitness.item(state.fitness.argmax())
+        best = state.fitness[state.fitness.argmax()]  # in half the time of `max`
         seeds = size if best == -np.inf or missing > size else max(missing, 0)
         if seeds == size:
             dna, parents = block.seeds[index], self._no_parents
