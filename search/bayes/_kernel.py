@@ -88,7 +88,8 @@ def _squared_distances(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Arr
     if a.shape[-1] == 0:
         return jnp.zeros((a.shape[0], b.shape[0]))
     if a.shape[-1] <= _EXACT:
-        return (weight[:, None, None] * (a.T[:, :, None] - b.T[:, None, :]) ** 2).sum(0)
+        # A sum of terms, and no reduction, which takes ten times as long.
+        return sum((w * (x[:, None] - y) ** 2 for w, x, y in zip(weight, a.T, b.T, strict=True)), jnp.zeros(()))
     root = jnp.sqrt(weight)
     a, b = a * root, b * root
     squares = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None, :] - 2.0 * a @ b.T
