@@ -16,7 +16,7 @@ import numpy as np
 from pgjax.search.bayes._features import CHOICE, COUNTS, ORDERED, Blocks
 
 LOWEST_NOISE = 1e-4  # of the prior variance, or of that of outcomes where it is larger: what float32 can factorize
-_EXACT = 16  # positions whose differences are squared one by one: of near points products cancel
+_EXACT = 16  # positions on lines whose differences are squared one by one: of near points products cancel
 _SCATTER = {CHOICE: 2.5, ORDERED: 0.8, COUNTS: 1.5}  # of the logarithms of weights about their prior mean
 
 
@@ -72,7 +72,11 @@ def kernel(about: Blocks, hyper: Hyperparameters, a: Features, b: Features) -> j
     """float32[n, m], the prior covariance of n points and m points, without noise."""
     weights = jnp.exp(hyper.hamming + jnp.where(about.kind == ORDERED, hyper.common[0], 0.0))
     hamming = _squared_distances(a[0], b[0], weights[about.block])
-    squares = 5.0 * _squared_distances(a[1], b[1], jnp.exp(hyper.position + hyper.common[1]))
+    is_exact = (
+        about.has_lines and about.num_positions <= _EXACT
+    )  # on grids points are apart, and it would cost half more
+    apart = _squared_differences if is_exact else _squared_distances
+    squares = 5.0 * apart(a[1], b[1], jnp.exp(hyper.position + hyper.common[1]))
     radius = jnp.sqrt(jnp.maximum(squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern
@@ -84,13 +88,16 @@ def noise_variance(hyper: Hyperparameters) -> jax.Array:
 
 
 def _squared_distances(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Array:
-    """float32[n, m], at least 0: exact for few features, else by a product of matrices."""
+    """float32[n, m], at least 0, by a product of matrices."""
     if a.shape[-1] == 0:
         return jnp.zeros((a.shape[0], b.shape[0]))
-    if a.shape[-1] <= _EXACT:
-        # A sum of terms, and no reduction, which takes ten times as long.
-        return sum((w * (x[:, None] - y) ** 2 for w, x, y in zip(weight, a.T, b.T, strict=True)), jnp.zeros(()))
     root = jnp.sqrt(weight)
     a, b = a * root, b * root
     squares = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None, :] - 2.0 * a @ b.T
     return jnp.maximum(squares, 0.0)
+
+
+def _squared_differences(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Array:
+    """The same for few features, without rounding errors; as a sum of terms, as a reduction takes ten times as long."""
+    terms = (w * (x[:, None] - y) ** 2 for w, x, y in zip(weight, a.T, b.T, strict=True))
+    return sum(terms, jnp.zeros((a.shape[0], b.shape[0])))
