@@ -6,7 +6,8 @@ usage: python benchmarks/quality.py [--tables nb201-cifar10,...] [--controllers 
 One row for a table and a controller: the mean over seeds of the regret of the best point so far, and its standard
 error, after 50, 100, 200 and 500 evaluations. Queries are noise-free: the mean of what is stored. All controllers have
 the same seeds. Searches are compiled, decoding and lookup included; those of cheap controllers run side by side, those
-of models one after the other. Defaults are chosen on the tables in `TABLES` and checked on those in `CHECKS`.
+of models one after the other. Plain evolution, written by hand, is always beside them. Defaults are chosen on the
+tables in `TABLES` and checked on those in `CHECKS`.
 
 On a shared machine set OPENBLAS_NUM_THREADS=1: threads of small factorizations wait for each other.
 """

@@ -14,7 +14,7 @@ from pgjax.search.evolution import SEMO, RegularizedEvolution
 from pgjax.space import DNA, Space
 
 _MOST_MODELLED = 100  # decisions, each with a weight that the process must learn
-_MOST_ASKED = 1000  # evaluations, of which each may take as long as a model does to choose it
+_MOST_ASKED = 1000  # evaluations, each of which costs a model time, be it only to be told
 _LEARNED = 200  # evaluations after which a process has found what it can tell from noise
 
 

@@ -385,9 +385,9 @@ def test_a_smooth_function_does_not_wear_the_model_out():
     assert jnp.median(found[-40:]) > 0.9  # of random points 0.5, with a deviation of the median of 0.08
 
 
-@pytest.mark.parametrize(('size', 'batches'), [(5, 2), (5, 4)])
-def test_a_batch_repeats_no_point_before_all_are_in_it(size, batches):
-    space = pg.search_space([pg.oneof('abcdefgh'[:size])])
+@pytest.mark.parametrize('batches', [2, 4])
+def test_a_batch_repeats_no_point_before_all_are_in_it(batches):
+    space = pg.search_space([pg.oneof('abcde')])
     controller = Bayesian(batch_size=4, num_initial=1, num_candidates=64)
     state = controller.init(space, jax.random.key(0))
     for number in range(batches):

@@ -160,11 +160,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         if self.batch_size == 1 and self.acquisition != 'thompson':
             return pool[:1], learned
         mean, covariance = predict_jointly(about, model, features(space, pool))
-        allowed = scores > _LAST
-        prints = space.fingerprint(pool)
-        same = equal_prints(prints, prints)
-        rows = self._choose(mean, covariance, allowed, same, best, noise, draw_key)
-        return pool[rows], learned
+        return pool[self._choose(mean, covariance, scores, best, noise, draw_key)], learned
 
     def _acquire(self, mean: jax.Array, variance: jax.Array, best: jax.Array) -> jax.Array:
         if self.acquisition == 'ei':
@@ -175,8 +171,7 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         self,
         mean: jax.Array,
         covariance: jax.Array,
-        allowed: jax.Array,
-        same: jax.Array,
+        scores: jax.Array,
         best: jax.Array,
         noise: jax.Array,
         key: jax.Array,
@@ -191,13 +186,13 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
         def choose(
             carry: tuple[jax.Array, jax.Array], draw: jax.Array
         ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-            covariance, chosen = carry
+            covariance, scores = carry
             variance = jnp.maximum(jnp.diag(covariance), 1e-8)
             score = draw if self.acquisition == 'thompson' else self._acquire(mean, variance, best)
-            # Points that are known come after all others, those chosen for this batch after those.
-            row = jnp.argmax(jnp.where(chosen, -jnp.inf, jnp.where(allowed, score, _LAST)))
+            # Points that are known come after all others, repeats and those chosen for this batch after those.
+            row = jnp.argmax(jnp.where(scores > _LAST, score, scores))
             along = covariance[row]
             covariance = covariance - jnp.outer(along, along) / (variance[row] + noise)
-            return (covariance, chosen | same[row]), row
+            return (covariance, scores.at[row].set(-jnp.inf)), row
 
-        return jax.lax.scan(choose, (covariance, jnp.zeros(size, bool)), draws)[1]
+        return jax.lax.scan(choose, (covariance, scores), draws)[1]

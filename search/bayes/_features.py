@@ -127,8 +127,10 @@ def _alike(space: Space) -> tuple[tuple[np.ndarray, int], ...]:
 
 def _counts_say_nothing(space: Space, decision: Decision) -> bool:
     """Of a sorted group they are features already, of a permutation always one."""
-    if decision.group is None or _is_sorted(space, decision):
-        return decision.group is not None
+    if decision.group is None:
+        return False
+    if _is_sorted(space, decision):
+        return True
     group = space.constrained_groups[decision.group]
     return group.distinct and len(group.columns) == group.arity
 

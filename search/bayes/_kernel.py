@@ -72,11 +72,10 @@ def kernel(about: Blocks, hyper: Hyperparameters, a: Features, b: Features) -> j
     """float32[n, m], the prior covariance of n points and m points, without noise."""
     weights = jnp.exp(hyper.hamming + jnp.where(about.kind == ORDERED, hyper.common[0], 0.0))
     hamming = _squared_distances(a[0], b[0], weights[about.block])
-    is_exact = (
-        about.has_lines and about.num_positions <= _EXACT
-    )  # on grids points are apart, and it would cost half more
-    apart = _squared_differences if is_exact else _squared_distances
-    squares = 5.0 * apart(a[1], b[1], jnp.exp(hyper.position + hyper.common[1]))
+    # On grids points are apart, and differences would cost half more.
+    is_exact = about.has_lines and about.num_positions <= _EXACT
+    squared = _squared_differences if is_exact else _squared_distances
+    squares = 5.0 * squared(a[1], b[1], jnp.exp(hyper.position + hyper.common[1]))
     radius = jnp.sqrt(jnp.maximum(squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern

@@ -15,7 +15,7 @@ from pgjax.search._controller import Controller, require, sanitize
 from pgjax.search.evolution._algebra import Repeat, with_memory_of
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import NO_TRIAL, NUM_PARENTS, Population, empty, told, wide
-from pgjax.search.evolution._seeding import begun, seeded
+from pgjax.search.evolution._seeding import is_random, seeded
 from pgjax.search.evolution.mutators import Gaussian
 from pgjax.search.evolution.selectors import Last, Top, Tournament
 from pgjax.space import DNA, Space
@@ -113,8 +113,7 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
         size = self.batch_size
         context = Context.start(space, state.generation, state.memory)
         children, context = self._children(reproduce_key, state.population, context)
-        known = (state.population.fitness > -jnp.inf).any()
-        is_seed = (begun(state) + jnp.arange(size) < self.population_init) | ~known | ~children.mask
+        is_seed = is_random(state, state.population.fitness, size=size, until=self.population_init) | ~children.mask
         dna = wide(seeded(space, random_key, is_seed, lambda: children.genes))
         bred = ~is_seed.all()
         memory = _as_before(state.memory, context.memory)

@@ -125,7 +125,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         number = jnp.cumsum(state.filled)  # the k-th filled cell is the first with k + 1 filled ones up to it
         drawn = jax.random.randint(select_key, (size,), 0, jnp.maximum(number[-1], 1))
         cells = jnp.minimum(jnp.searchsorted(number, drawn, side='right'), len(number) - 1)
-        return mutants(space, random_key, mutate_key, state, cells, until=self.initial_size, known=number[-1] > 0)
+        return mutants(space, random_key, mutate_key, state, cells, until=self.initial_size)
 
     def tell(self, space: Space, state: MapElitesState, dna: DNA, fitness: Any) -> State:
         """The best new point of each cell takes it, if it is better than the elite."""

@@ -104,8 +104,7 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         share = jnp.cumsum(self.shares(state))
         drawn = jax.random.uniform(select_key, (size,)) * share[-1]
         slots = jnp.minimum(jnp.searchsorted(share, drawn, side='right'), len(share) - 1)
-        known = (state.fitness > -jnp.inf).any()
-        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=known)
+        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size)
 
     def tell(self, space: Space, state: NEATState, dna: DNA, fitness: Any) -> State:
         """The newest points and the champions of large species stay, and each finds its species."""

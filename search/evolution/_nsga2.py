@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from pgjax.search._bits import by_bit, inhabited, packed
 from pgjax.search._controller import Controller, State, blank, require, sanitize
 from pgjax.search.evolution._mutate import mutate
-from pgjax.search.evolution._seeding import begun, seeds_first
+from pgjax.search.evolution._seeding import is_random, seeded
 from pgjax.search.evolution.recombinators._recombinator import coins, exchange
 from pgjax.search.evolution.selectors import draw_below
 from pgjax.search.multiobjective import best_first
@@ -101,15 +101,8 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         rivals = draw_below(select_key, (2, 2, pairs), filled, self.population_size)
         couples = rivals.min(0).T  # slots are in order of the crowded comparison: the lower one wins
         crossed = _crossed(space, cross_key, state.dna, couples, self.crossover_rate)[:size]
-        dna, is_seed = seeds_first(
-            space,
-            random_key,
-            lambda: mutate(space, mutate_key, crossed),
-            size=size,
-            begun=begun(state),
-            until=self.population_size,
-            known=(state.fitness > -jnp.inf).any(),
-        )
+        is_seed = is_random(state, state.fitness, size=size, until=self.population_size)
+        dna = seeded(space, random_key, is_seed, lambda: mutate(space, mutate_key, crossed))
         couples = jnp.stack([couples, couples[:, ::-1]], 1).reshape(2 * pairs, 2)[:size]
         parents = jnp.where(is_seed[:, None], -1, state.trial[couples])
         return dna, dataclasses.replace(state, asked=state.asked + size, parents=parents)

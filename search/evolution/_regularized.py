@@ -104,10 +104,9 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
             return self._remembering.ask(space, state, key)
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
-        there = jnp.minimum(state.told, self.population_size)
-        slots = winners(select_key, (size,), self.rivals, state.fitness, there)
-        known = (state.fitness > -jnp.inf).any()
-        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size, known=known)
+        known = jnp.minimum(state.told, self.population_size)
+        slots = winners(select_key, (size,), self.rivals, state.fitness, known)
+        return mutants(space, random_key, mutate_key, state, slots, until=self.population_size)
 
     def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:
         """Each point takes the oldest slot."""

@@ -15,7 +15,7 @@ from pgjax.space import DNA, Space
 
 
 def mutants(
-    space: Space, random_key: jax.Array, mutate_key: jax.Array, state: Any, slots: jax.Array, *, until: int, known: Any
+    space: Space, random_key: jax.Array, mutate_key: jax.Array, state: Any, slots: jax.Array, *, until: int
 ) -> tuple[DNA, Any]:
     """A mutation of the individual in each slot, with random points in place of those that come too early.
 
@@ -23,59 +23,37 @@ def mutants(
       space: static.
       random_key: consumed.
       mutate_key: consumed.
-      state: with `dna`, narrow or wide, `trial`, `asked`, `told` and `parents`.
+      state: with `dna`, narrow or wide, `fitness`, `trial`, `asked`, `told` and `parents`.
       slots: int32[B], of the parents.
-      until: see `seeds_first`.
-      known: likewise.
+      until: see `is_random`.
 
     Returns:
       B canonical points, and the state that remembers having asked for them.
     """
-    dna, is_seed = seeds_first(
-        space,
-        random_key,
-        lambda: mutate(space, mutate_key, wide(state.dna[slots])),
-        size=len(slots),
-        begun=begun(state),
-        until=until,
-        known=known,
-    )
+    is_seed = is_random(state, state.fitness, size=len(slots), until=until)
+    dna = seeded(space, random_key, is_seed, lambda: mutate(space, mutate_key, wide(state.dna[slots])))
     parents = jnp.where(is_seed, NO_TRIAL, state.trial[slots])[:, None]
     return dna, dataclasses.replace(state, asked=state.asked + len(slots), parents=parents)
 
 
-def begun(state: Any) -> jax.Array:
-    """int32[], the number of points asked for, or told where these are more: what others found counts too."""
-    return jnp.maximum(state.asked, state.told)
-
-
-def seeds_first(
-    space: Space, key: jax.Array, children: Callable[[], DNA], *, size: int, begun: jax.Array, until: int, known: Any
-) -> tuple[DNA, jax.Array]:
-    """Random points in place of the children that come too early.
+def is_random(state: Any, fitness: jax.Array, *, size: int, until: int) -> jax.Array:
+    """bool[B], which of the next B points are random: those that come too early, or all while all known ones failed.
 
     Args:
-      space: static.
-      key: consumed.
-      children: makes B canonical points; see `seeded`.
+      state: with `asked` and `told`; what others found and told counts as if it had been asked for.
+      fitness: of the individuals, -inf where they failed or are not there.
       size: B.
-      begun: int32[], the number of points asked for before these, as `begun` counts them.
       until: how many points are random in the beginning.
-      known: bool[], whether there is anybody to be a parent who has not failed; where not, all points are random.
-
-    Returns:
-      B canonical points, and which of them are random, bool[B].
     """
-    is_seed = (begun + jnp.arange(size) < until) | ~known
-    return seeded(space, key, is_seed, children), is_seed
+    begun = jnp.maximum(state.asked, state.told)
+    return (begun + jnp.arange(size) < until) | ~(fitness > -jnp.inf).any()
 
 
 def seeded(space: Space, key: jax.Array, is_seed: jax.Array, children: Callable[[], DNA]) -> DNA:
     """B children, with random points in place of those for which bool[B] is true; none are drawn where none is.
 
-    They are as narrow as the children are.
-
-    The children are made within the branch that is taken: outside they would be written, and then copied.
+    Random points become as narrow as the children are. These are made within the branch that is taken: outside they
+    would be written, and then copied.
     """
 
     def with_seeds() -> DNA:
