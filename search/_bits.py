@@ -32,6 +32,17 @@ def packed(members: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(members, bit[:, None, None], np.uint32(0)), 0, dtype=jnp.uint32)
 
 
+def earlier(number: int) -> jax.Array:
+    """uint32[W, N]: for each of N members the set of those before it.
+
+    >>> earlier(3).tolist()
+    [[0, 1, 3]]
+    """
+    words = -(-number // _WORD)
+    bits = -((jnp.arange(words)[:, None] - jnp.arange(number)) // words)  # the lowest of a word, or none where below 0
+    return (np.uint32(1) << jnp.maximum(bits, 0).astype(jnp.uint32)) - np.uint32(1)
+
+
 def inhabited(sets: jax.Array) -> jax.Array:
     """bool[n]: which of the sets uint32[W, n] have a member.
 

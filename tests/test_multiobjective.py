@@ -43,17 +43,17 @@ def peeled(rows):
 
 
 def crowded(rows, ranks):
-    """Crowding as in the paper's pseudo-code: front by front, objective by objective."""
+    """Crowding as in the paper's pseudo-code: front by front, objective by objective, the first one upwards."""
     distance = [0.0] * len(rows)
     for front in set(ranks):
         members = [i for i in range(len(rows)) if ranks[i] == front]
         for m in range(len(rows[0])):
-            members.sort(key=lambda i: (rows[i][m], i))
-            low, high = rows[members[0]][m], rows[members[-1]][m]
+            members.sort(key=lambda i: (-rows[i][m] if m else rows[i][m], i))
+            extent = abs(rows[members[-1]][m] - rows[members[0]][m])
             distance[members[0]] = distance[members[-1]] = math.inf
             for before, i, after in zip(members, members[1:], members[2:], strict=False):
-                if high > low:
-                    distance[i] += (rows[after][m] - rows[before][m]) / (high - low)
+                if extent > 0:
+                    distance[i] += abs(rows[after][m] - rows[before][m]) / extent
     return distance
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._bits import by_bit, inhabited, packed
+from pgjax.search._bits import by_bit, earlier, inhabited, packed
 from pgjax.search._controller import Controller, State, blank, require, sanitize
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import is_random, seeded
@@ -134,12 +134,11 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
 def repeats(new: jax.Array, known: jax.Array, exists: jax.Array) -> jax.Array:
     """bool[n]: which of the fingerprints uint32[n, 2] are known, uint32[P, 2] where bool[P], or come twice."""
     number = len(new)
-    since = jnp.concatenate([jnp.where(exists, 0, number), 1 + jnp.arange(number)])  # which new points come after
-    rows = jnp.stack([*jnp.concatenate([known, new]).T, since.astype(jnp.uint32)])
-    first, second, since = jax.lax.optimization_barrier(rows)  # or XLA would make them anew for each pair
-    same = (by_bit(first, 0) == first[-number:]) & (by_bit(second, 0) == second[-number:])
-    earlier = by_bit(since, number) <= jnp.arange(number, dtype=jnp.uint32)
-    return inhabited(packed(same & earlier))
+    there = jnp.concatenate([exists, jnp.ones(number, bool)])
+    rows = jnp.stack([*jnp.concatenate([known, new]).T, there.astype(jnp.uint32)])
+    first, second, there = jax.lax.optimization_barrier(rows)  # or XLA would make them anew for each pair
+    same = packed((by_bit(first, 0) == first[-number:]) & (by_bit(second, 0) == second[-number:]))
+    return inhabited(same & earlier(len(there))[:, -number:] & packed(by_bit(there, 0) > 0))
 
 
 def _crossed(space: Space, key: jax.Array, dna: DNA, parents: jax.Array, rate: Any) -> DNA:

@@ -87,7 +87,8 @@ def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
 
     In each objective the two ends of a front are infinitely far, so that they are kept; the others count the gap
     between their neighbours, as a part of the front's extent. An objective in which a front has no extent counts
-    nothing beyond its ends. Of equal rows the first and the last in order of position are the ends. Jittable.
+    nothing beyond its ends. Rows that are equal in an objective stand in order of position, the first of them next to
+    those with less of the first objective, or with more of another one. Jittable.
 
     Args:
       fitness: float[P, M], maximized.
@@ -99,24 +100,28 @@ def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
     """
     fitness = jnp.asarray(fitness, jnp.float32)
     fronts = jnp.zeros(len(fitness), jnp.int32) if ranks is None else jnp.asarray(ranks, jnp.int32)
-    gaps = jax.vmap(lambda column: _gaps(column, fronts), in_axes=1)(fitness)
-    return gaps.sum(0)
+    return jax.vmap(lambda column: _gaps(column[None], fronts))(_turned(fitness)).sum(0)
 
 
-def _gaps(column: jax.Array, fronts: jax.Array) -> jax.Array:
-    """float32[P]: the gap around each row in one objective, float32[P]."""
-    number = len(column)
-    row = order_by(int_key(fronts, number + 1), float_key(column))
-    front, value = fronts[row], column[row]
+def _turned(fitness: jax.Array) -> jax.Array:
+    """float32[M, P]: objectives as they stand in a row: along a front of two the second falls where the first rises."""
+    return jnp.concatenate([fitness[:, :1], -fitness[:, 1:]], 1).T
+
+
+def _gaps(columns: jax.Array, fronts: jax.Array) -> jax.Array:
+    """float32[P]: the gaps around each row in its front, int32[P], summed over float32[N, P], which rise together."""
+    number = columns.shape[1]
+    row = order_by(int_key(fronts, number + 1), float_key(columns[0]))
+    front, value = fronts[row], columns[:, row]
     edge = front[1:] != front[:-1]
     first = jnp.concatenate([jnp.ones(1, bool), edge])
     last = jnp.concatenate([edge, jnp.ones(1, bool)])
     position = jnp.arange(number)
     start = jax.lax.cummax(jnp.where(first, position, 0))
     end = jax.lax.cummin(jnp.where(last, position, number - 1), reverse=True)
-    extent = value[end] - value[start]
-    inner = (jnp.roll(value, -1) - jnp.roll(value, 1)) / jnp.where(extent > 0, extent, 1.0)
-    gap = jnp.where(first | last, jnp.inf, jnp.where(extent > 0, inner, 0.0))
+    extent = value[:, end] - value[:, start]
+    inner = (jnp.roll(value, -1, 1) - jnp.roll(value, 1, 1)) / jnp.where(extent > 0, extent, 1.0)
+    gap = jnp.where(first | last, jnp.inf, jnp.where(extent > 0, inner, 0.0)).sum(0)
     return jnp.zeros(number).at[row].set(gap, unique_indices=True)
 
 
@@ -144,7 +149,8 @@ def best_first(fitness: Any, size: int | None = None, tier: Any = None, tiers: i
     if fitness.shape[-1] == 1:
         return order_by(*keys, float_key(-fitness[:, 0]), first=size)
     ranks = nondominated_ranks(fitness, size)
-    crowding = crowding_distance(fitness, ranks)
+    # Two objectives have one order along a front, and to sort is what costs.
+    crowding = _gaps(_turned(fitness), ranks) if fitness.shape[-1] == 2 else crowding_distance(fitness, ranks)
     return order_by(*keys, int_key(ranks, len(fitness) + 1), float_key(-crowding), first=size)
 
 
