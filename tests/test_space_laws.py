@@ -246,3 +246,27 @@ def test_structure_inside_jit_is_refused():
     space = pg.search_space(pg.Dict(n=pg.oneof([1, 2])))
     with pytest.raises(pg.SpaceError, match=r'n change the program itself.*space.groups'):
         jax.jit(space.decode)(space.random(jax.random.key(0)))
+
+
+RANDOM_KEYS = {
+    'threefry': lambda: jax.random.key(7),
+    'raw': lambda: jax.random.PRNGKey(7),
+    'rbg': lambda: jax.random.key(7, impl='rbg'),
+    'large': lambda: jax.random.wrap_key_data(jnp.array([2**32 - 1, 2**31], jnp.uint32), impl='threefry2x32'),
+}
+
+
+@pytest.mark.parametrize('is_partitionable', [True, False])
+@pytest.mark.parametrize('kind', RANDOM_KEYS)
+def test_points_come_from_the_bits_that_jax_draws(kind, is_partitionable):
+    """However pgjax makes them."""
+    space = pg.search_space([pg.floatv(0.0, 1.0) for _ in range(3)])
+    with jax.threefry_partitionable(is_partitionable):
+        key = RANDOM_KEYS[kind]()
+        bits = jax.random.bits(key, (5, 3), jnp.uint32)
+        for draw in (space.random, jax.jit(space.random, static_argnums=1)):
+            assert jnp.array_equal(draw(key, (5,)).floats, (bits >> 8) * 2.0**-24)
+        if kind != 'raw':
+            keys = jax.random.split(key, 4)
+            wanted = jax.vmap(lambda key: jax.random.bits(key, (5, 3), jnp.uint32))(keys)
+            assert jnp.array_equal(jax.vmap(lambda key: space.random(key, (5,)))(keys).floats, (wanted >> 8) * 2.0**-24)

@@ -7,8 +7,6 @@ which makes (0, 1) twice as likely as (0, 0), as in PyGlove.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,9 +18,9 @@ from pgjax.space._dna import DNA
 from pgjax.space._genes import Tables
 from pgjax.space._plan import Decision, Layout
 from pgjax.space._scales import at_position
+from pgjax.space._threefry import words
 
 _MOST_SCALED = 2**16  # larger ranges need more than 32 random bits to be uniform
-_FEW = 2**15  # random numbers that take longer to compile than to draw
 
 
 def random(
@@ -35,7 +33,7 @@ def random(
     """
     c, f = layout.num_choices, layout.num_floats
     noise = sum(columns.shape[0] * group.arity for group, columns in table.groups if group.distinct)
-    bits = in_a_row(words, key, (*shape, c + f + noise))
+    bits = words(key, (*shape, c + f + noise))
     choices = _choices(layout, table, key, bits[..., :c])
     used = c + f
     for group, columns in table.groups:
@@ -48,24 +46,6 @@ def random(
         choices = choices.at[..., columns].set(jnp.sort(drawn, axis=-1) if group.sorted else drawn)
     drawn_all = DNA(choices, _unit(bits[..., c : c + f]))
     return _genes.canonical(layout, table, drawn_all) if canonical_form else drawn_all
-
-
-def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """uint32[shape], random bits, where JAX works with 64 of them too."""
-    return jax.random.bits(key, shape, jnp.uint32)
-
-
-def in_a_row(draw: Callable[[jax.Array, tuple[int, ...]], jax.Array], key: jax.Array, shape: tuple[int, ...]) -> Any:
-    """What `words` or `jax.random.uniform` draws, the same numbers; few of them along one axis, then reshaped.
-
-    XLA unrolls short axes of the loop that makes them: under `vmap` that takes three times as long to compile.
-
-    >>> key = jax.random.key(0)
-    >>> bool((in_a_row(words, key, (2, 3)) == words(key, (2, 3))).all())
-    True
-    """
-    size = math.prod(shape)
-    return draw(key, (size,)).reshape(shape) if size <= _FEW else draw(key, shape)
 
 
 def _unit(bits: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from pgjax._errors import ControllerError, did_you_mean, missing_extra, show
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import uniform
 from pgjax.symbolic import Dict, field
 
 FIRST_STD = 0.25  # of the unit interval, where a strategy has a first standard deviation and none is given
@@ -69,7 +70,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
             )
         strategy = self._made(space)
         first_key, random_key, next_key = jax.random.split(key, 3)
-        population = jax.random.uniform(random_key, (self.batch_size, space.num_floats))
+        population = uniform(random_key, (self.batch_size, space.num_floats))
         params = self._params(strategy)
         if hasattr(strategy, 'get_mean'):
             made = strategy.init(first_key, jnp.full(space.num_floats, 0.5), params)

@@ -12,6 +12,7 @@ import numpy as np
 
 from pgjax.search.bayes._features import is_ordered
 from pgjax.space import DNA, Decision, Space
+from pgjax.space._threefry import uniform
 
 _FINEST = 100.0  # bandwidths are at least the range over so many
 
@@ -110,8 +111,8 @@ def draw(space: Space, estimator: Parzen, key: jax.Array, number: int) -> DNA:
     fresh = space.random(fresh_key, (number,), canonical=False)
     arity, line = _about(space)
     c = space.num_choices
-    stays = jax.random.uniform(keep_key, (number, c)) >= arity / (mask.sum() + 1.0 + arity)
-    noise = jax.random.uniform(step_key, (number, c + space.num_floats))
+    stays = uniform(keep_key, (number, c)) >= arity / (mask.sum() + 1.0 + arity)
+    noise = uniform(step_key, (number, c + space.num_floats))
     width = bandwidth(space, mask)
     moved = _truncated(noise[:, :c], centre.choices, width * arity, -0.5, arity - 0.5)
     near = jnp.where(line, jnp.round(moved).astype(jnp.int32), jnp.where(stays, centre.choices, fresh.choices))

@@ -14,6 +14,7 @@ from pgjax.search.evolution._algebra import Applied, ForEach, Identity, Pipeline
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import Population
 from pgjax.search.evolution._schedule import Number, value_at
+from pgjax.space._threefry import uniform
 
 Predicate = Callable[..., Any]  # (population, context) -> bool[]
 
@@ -66,7 +67,7 @@ class Choice(Operation, type_name='pgjax.search.evolution.Choice'):
         done = jnp.int32(0)
         for (operation, probability), own in zip(self.options, jax.random.split(key, len(self.options)), strict=True):
             coin_key, own = jax.random.split(own)
-            happens = jax.random.uniform(coin_key) < value_at(probability, context.step)
+            happens = uniform(coin_key, ()) < value_at(probability, context.step)
             if self.limit is not None:
                 happens &= done < self.limit
             done += happens

@@ -17,6 +17,7 @@ from pgjax.search.evolution._opening import fresh_points
 from pgjax.search.evolution._point import change_at
 from pgjax.search.evolution._population import NO_TRIAL
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import uniform
 
 
 @jax.tree_util.register_dataclass
@@ -101,7 +102,7 @@ class LocalSearch(Controller, type_name='pgjax.search.LocalSearch'):
         if len(genes):
             row = state.order[jnp.minimum(place, len(genes) - 1)]
             gene, u = jnp.asarray(genes)[row], jnp.asarray(values)[row]
-            u = jnp.where(gene < space.num_choices, u, jax.random.uniform(step_key, (size,)))
+            u = jnp.where(gene < space.num_choices, u, uniform(step_key, (size,)))
             fresh = fresh_points(space, fresh_key, (size,))
             near = jax.vmap(lambda g, v, f: _neighbour(space, state.center, g, v, f))(gene, u, fresh)
             is_near = place < state.neighbours
@@ -169,5 +170,5 @@ def _ordered(space: Space, key: jax.Array, center: DNA, float_steps: int) -> tup
     """int32[K] and int32[]: the neighbours in random order, those that there are first, and their number."""
     genes, _ = _neighbours(space, float_steps)
     there = space.active(center)[genes]
-    noise = jnp.where(there, jax.random.uniform(key, (len(genes),)), 2.0)
+    noise = jnp.where(there, uniform(key, (len(genes),)), 2.0)
     return jnp.argsort(noise).astype(jnp.int32), there.sum(dtype=jnp.int32)

@@ -14,6 +14,7 @@ from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, State, blank, require, sanitize
 from pgjax.search.evolution._seeding import mutants
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import uniform
 from pgjax.symbolic import field
 
 _SAMPLES_PER_CELL = 25  # of the descriptor space, from which centroids are made
@@ -201,7 +202,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
 
 def spread_evenly(key: jax.Array, number: int, dimensions: int) -> jax.Array:
     """float32[number, dimensions]: the centroids of a Voronoi tessellation of the unit cube, by Lloyd's algorithm."""
-    points = jax.random.uniform(key, (number * _SAMPLES_PER_CELL, dimensions))
+    points = uniform(key, (number * _SAMPLES_PER_CELL, dimensions))
 
     def step(_: Any, centroids: jax.Array) -> jax.Array:
         owner = _nearest(points, centroids)

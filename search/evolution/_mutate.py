@@ -11,7 +11,7 @@ from pgjax.search.evolution._point import NOISE, change_each, change_one
 from pgjax.search.evolution._schedule import Number
 from pgjax.search.evolution._values import NormalStep, NumberStep
 from pgjax.space import DNA, Space
-from pgjax.space._random import in_a_row
+from pgjax.space._threefry import uniform
 
 NUMBER_STEP = 0.2  # standard deviation of a step of a float or int, as a part of its (scaled) range
 NORMAL_STEP = NormalStep(NUMBER_STEP)
@@ -39,9 +39,9 @@ def mutated(
     one_key, each_key, hit_key = jax.random.split(key, 3)
     one, drawn = changed(one_key)
     width = (*dna.shape, space.num_choices + space.num_floats)
-    hit = jax.random.uniform(hit_key, width) < rate
+    hit = uniform(hit_key, width) < rate
     each, any_hit = jax.vmap(lambda d, h, n, f: change_each(space, d, h, n, f, allowed, step))(
-        dna, hit, jax.random.uniform(each_key, width), drawn
+        dna, hit, uniform(each_key, width), drawn
     )
     return jax.tree.map(lambda a, b: jnp.where(any_hit[:, None], a, b), each, one)
 
@@ -53,7 +53,7 @@ def draw_changes(
     if fresh is None and genes_of(space).depth:  # a split costs a tenth of a second to compile
         key, fresh_key = jax.random.split(key)
         fresh = fresh_points(space, fresh_key, shape)
-    return in_a_row(jax.random.uniform, key, (NOISE, *shape)).T, fresh
+    return uniform(key, (NOISE, *shape)).T, fresh
 
 
 def mutate(space: Space, key: jax.Array, dna: DNA, fresh: DNA | None = None) -> DNA:

@@ -12,6 +12,7 @@ from pgjax.search._controller import Controller, State, require, require_single_
 from pgjax.search.evolution._seeding import mutants
 from pgjax.search.evolution._speciation import NO_SPECIES, speciate
 from pgjax.space import DNA, Space, concatenate
+from pgjax.space._threefry import uniform
 
 
 @jax.tree_util.register_dataclass
@@ -102,7 +103,7 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         share = jnp.cumsum(self.shares(state))
-        drawn = jax.random.uniform(select_key, (size,)) * share[-1]
+        drawn = uniform(select_key, (size,)) * share[-1]
         slots = jnp.minimum(jnp.searchsorted(share, drawn, side='right'), len(share) - 1)
         return mutants(space, random_key, mutate_key, state, slots, until=self.population_size)
 

@@ -16,7 +16,7 @@ from pgjax.search.evolution.recombinators._recombinator import coins, exchange
 from pgjax.search.evolution.selectors import draw_below
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space, concatenate
-from pgjax.space._random import words
+from pgjax.space._threefry import words
 
 
 @jax.tree_util.register_dataclass

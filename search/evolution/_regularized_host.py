@@ -13,7 +13,7 @@ from pgjax.search._host import HostController, replaced, sanitized_on_host
 from pgjax.search.evolution._point_host import Changes, PointMutation, rows_of
 from pgjax.search.evolution.selectors import MOST_BY_PRODUCT, below
 from pgjax.space import DNA, Space
-from pgjax.space._random import words
+from pgjax.space._threefry import words
 
 if TYPE_CHECKING:
     from pgjax.search.evolution._regularized import RegularizedEvolution, RegularizedState

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from pgjax.space._threefry import uniform
 from pgjax.symbolic import Object
 
 Number = Any  # float | int | Schedule | Callable[[step], number]; what `value_at` reads
@@ -210,7 +211,7 @@ class Noise(Schedule, type_name='pgjax.search.evolution.Noise'):
         """The value at a step."""
         key = jax.random.fold_in(jax.random.key(self.seed), step)
         if self.kind == 'uniform':
-            return self.a + (self.b - self.a) * jax.random.uniform(key)
+            return self.a + (self.b - self.a) * uniform(key, ())
         normal = self.a + self.b * jax.random.normal(key)
         return jnp.exp(normal) if self.kind == 'log-normal' else normal
 

@@ -11,6 +11,7 @@ from pgjax.search.policy_gradient._columns import CLOSED, categories, columns, o
 from pgjax.search.policy_gradient._factored import inverse_cdf
 from pgjax.search.policy_gradient._policy import Policy
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import uniform
 
 
 @jax.tree_util.register_dataclass
@@ -59,7 +60,7 @@ class Autoregressive(Policy, type_name='pgjax.search.policy_gradient.Autoregress
         """One column after the other."""
         about = columns(space, self.bins)
         draw_key, place_key = jax.random.split(key)
-        uniform = jax.random.uniform(draw_key, (number, len(about.number)))
+        noise = uniform(draw_key, (number, len(about.number)))
 
         def fill(carry: tuple[jax.Array, jax.Array], column: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
             chosen, total = carry
@@ -67,13 +68,13 @@ class Autoregressive(Policy, type_name='pgjax.search.policy_gradient.Autoregress
             logits = parameters.logits[column] + jnp.asarray(about.offset)[column] + hidden @ parameters.readout[column]
             if about.groups:
                 logits = jnp.where(open_categories(space, self.bins, chosen)[:, column], logits, CLOSED)
-            chosen = chosen.at[:, column].set(inverse_cdf(logits, uniform[:, column]))
+            chosen = chosen.at[:, column].set(inverse_cdf(logits, noise[:, column]))
             # What is in use is known here, as all conditions of this column have been decided.
             in_use = space.active(values(space, self.bins, chosen))[:, column]
             added = parameters.embedding[column, chosen[:, column]]
             return (chosen, total + jnp.where(in_use[:, None], added, 0.0)), None
 
-        start = (jnp.zeros(uniform.shape, jnp.int32), jnp.zeros((number, self.hidden)))
+        start = (jnp.zeros(noise.shape, jnp.int32), jnp.zeros((number, self.hidden)))
         (chosen, _), _ = jax.lax.scan(fill, start, jnp.asarray(about.order))
         return values(space, self.bins, chosen, place_key)
 

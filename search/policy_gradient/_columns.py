@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.space import DNA, ConstrainedGroup, Space
+from pgjax.space._threefry import uniform
 
 CLOSED = -1e30  # the logit of a category that is not open: finite, so that gradients are
 
@@ -107,7 +108,7 @@ def values(space: Space, bins: int, chosen: jax.Array, key: jax.Array | None = N
     low = chosen[..., :c] * about.width
     if key is None or not (space.num_floats or (about.width > 1).any()):
         return space.canonical(DNA(low, (chosen[..., c:] / bins).astype(jnp.float32)))
-    noise = jax.random.uniform(key, chosen.shape)
+    noise = uniform(key, chosen.shape)
     held = jnp.minimum(about.width, about.arity - low)
     within = jnp.minimum((noise[..., :c] * held).astype(jnp.int32), held - 1)
     floats = (chosen[..., c:] + noise[..., c:]) / bins

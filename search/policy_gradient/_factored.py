@@ -9,6 +9,7 @@ import numpy as np
 from pgjax.search.policy_gradient._columns import CLOSED, categories, columns, open_categories, values
 from pgjax.search.policy_gradient._policy import Policy
 from pgjax.space import DNA, ConstrainedGroup, Space
+from pgjax.space._threefry import uniform
 
 
 class Factored(Policy, type_name='pgjax.search.policy_gradient.Factored'):
@@ -34,11 +35,11 @@ class Factored(Policy, type_name='pgjax.search.policy_gradient.Factored'):
         about = columns(space, self.bins)
         logits = parameters + about.offset
         draw_key, place_key = jax.random.split(key)
-        uniform = jax.random.uniform(draw_key, (number, len(about.number)))
-        chosen = inverse_cdf(logits, uniform)
+        noise = uniform(draw_key, (number, len(about.number)))
+        chosen = inverse_cdf(logits, noise)
         for group in about.groups:
             own = np.array(group.columns)
-            rows = _sample_group(group, logits[own], uniform[:, own])
+            rows = _sample_group(group, logits[own], noise[:, own])
             chosen = chosen.at[:, own].set(rows)
         return values(space, self.bins, chosen, place_key)
 

@@ -15,6 +15,7 @@ from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._shelves import shelves_of
 from pgjax.search.evolution.mutators._mutator import Mutator
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import uniform
 
 
 class Arrangement(Mutator):
@@ -36,7 +37,7 @@ class Arrangement(Mutator):
         """Children in which one group is arranged in another way."""
         noise_key, fresh_key = jax.random.split(key)
         fresh = fresh_points(context.space, fresh_key, dna.shape)
-        noise = jax.random.uniform(noise_key, (3, *dna.shape)).T
+        noise = uniform(noise_key, (3, *dna.shape)).T
         return jax.vmap(lambda d, n, f: self._one(context.space, d, n, f))(dna, noise, fresh)
 
     def _one(self, space: Space, dna: DNA, noise: jax.Array, fresh: DNA | None) -> DNA:

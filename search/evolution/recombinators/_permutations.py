@@ -21,6 +21,7 @@ from pgjax.search.evolution._shelves import shelves_of
 from pgjax.search.evolution.recombinators._recombinator import Recombinator
 from pgjax.search.evolution.recombinators._segments import different
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import uniform
 
 
 class Arrangements(Recombinator):
@@ -107,7 +108,7 @@ class Cycle(Arrangements, type_name='pgjax.search.evolution.recombinators.Cycle'
 
 def segment(key: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     """Two cuts, 0 <= low < high <= k."""
-    cuts = different(jax.random.uniform(key, (2,)), k + 1)
+    cuts = different(uniform(key, (2,)), k + 1)
     return cuts[0], cuts[1]
 
 

@@ -23,7 +23,7 @@ from pgjax.search.evolution.recombinators._recombinator import (
     weights_of_parents,
 )
 from pgjax.space import DNA
-from pgjax.space._random import in_a_row, words
+from pgjax.space._threefry import uniform, words
 
 
 class _PointWise(Recombinator):
@@ -69,7 +69,7 @@ class Uniform(_PointWise, type_name='pgjax.search.evolution.recombinators.Unifor
         if self.num_parents != 2:
             return super().randomness(key, families, context)
         genes = context.space.num_choices + context.space.num_floats
-        return in_a_row(words, key, (families, -(-genes // 32)))
+        return words(key, (families, -(-genes // 32)))
 
     def recombine(self, key: jax.Array, parents: Population, context: Context) -> DNA:
         """Of two parents by random bits, of more the one with the largest of some random numbers."""
@@ -145,4 +145,4 @@ class WeightedAverage(_Mean, type_name='pgjax.search.evolution.recombinators.Wei
 
 def _noise(key: jax.Array, parents: Population, context: Context) -> jax.Array:
     """float32[K, C + F], uniform in [0, 1)."""
-    return jax.random.uniform(key, (len(parents), context.space.num_choices + context.space.num_floats))
+    return uniform(key, (len(parents), context.space.num_choices + context.space.num_floats))

@@ -16,6 +16,7 @@ from pgjax.search.evolution._population import Population
 from pgjax.search.evolution.recombinators._recombinator import Recombinator, both_ways, exchange
 from pgjax.space import DNA, Decision, Space
 from pgjax.space._plan import gene_of
+from pgjax.space._threefry import uniform
 
 
 class KPoint(Recombinator, type_name='pgjax.search.evolution.recombinators.KPoint'):
@@ -39,7 +40,7 @@ class KPoint(Recombinator, type_name='pgjax.search.evolution.recombinators.KPoin
     def recombine(self, key: jax.Array, parents: Population, context: Context) -> DNA:
         """The cuts are drawn one after the other, each among the places that are left."""
         places = len(context.space.decisions) - 1
-        noise = jax.random.uniform(key, (min(self.k, places),))
+        noise = uniform(key, (min(self.k, places),))
         return _crossed_at(context.space, parents, different(noise, places) + 1, self.where)
 
 

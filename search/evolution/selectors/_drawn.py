@@ -12,7 +12,7 @@ from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._population import Population, ranked
 from pgjax.search.evolution.selectors._count import size_and_count
 from pgjax.search.evolution.selectors._selector import OfIndividual, Selector, values_of
-from pgjax.space._random import in_a_row, words
+from pgjax.space._threefry import uniform, words
 
 MOST_BY_PRODUCT = 2**16  # larger bounds need more than 32 random bits to be uniform
 _UNROLLED = 16
@@ -32,7 +32,7 @@ class Random(Selector, type_name='pgjax.search.evolution.selectors.Random'):
         size, count = size_and_count(self.n, population, context, repeats=self.replacement)
         if self.replacement:
             return draw_below(key, (size,), population.count, len(population)), count
-        noise = jnp.where(population.mask, jax.random.uniform(key, (len(population),)), 2.0)
+        noise = jnp.where(population.mask, uniform(key, (len(population),)), 2.0)
         return jnp.argsort(noise)[:size], count
 
 
@@ -50,7 +50,7 @@ class Sample(Selector, type_name='pgjax.search.evolution.selectors.Sample'):
         """The inverse of the cumulated weights at uniform numbers."""
         size, count = size_and_count(self.n, population, context, repeats=True)
         cumulated = jnp.cumsum(weights_of(population, self.weights))
-        rows = jnp.searchsorted(cumulated, jax.random.uniform(key, (size,)) * cumulated[-1], side='right')
+        rows = jnp.searchsorted(cumulated, uniform(key, (size,)) * cumulated[-1], side='right')
         heaviest = jnp.searchsorted(cumulated, cumulated[-1])  # the last row with any weight, if rounding went past it
         return jnp.minimum(rows, heaviest), count
 
@@ -127,7 +127,7 @@ def draw_below(key: jax.Array, shape: tuple[int, ...], bound: Any, most: int) ->
     """
     if most > MOST_BY_PRODUCT:
         return jax.random.randint(key, shape, 0, jnp.maximum(bound, 1))
-    return below(in_a_row(words, key, shape), jnp.asarray(bound).astype(jnp.uint32))
+    return below(words(key, shape), jnp.asarray(bound).astype(jnp.uint32))
 
 
 def below(bits: Any, bound: Any) -> Any:
