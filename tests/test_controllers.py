@@ -194,3 +194,38 @@ def test_ask_and_tell_compile_once():
     for key in jax.random.split(jax.random.key(1), 4):
         state = step(state, key)
     assert len(traces) == 1
+
+
+EVERY_KIND = {
+    **{
+        name: getattr(search, name)()
+        for name in ('Random', 'HillClimb', 'LocalSearch', 'RegularizedEvolution', 'Genetic')
+    },
+    **{name: getattr(search, name)() for name in ('Evolution', 'NEAT', 'REINFORCE', 'PPO', 'Bayesian', 'TPE', 'Auto')},
+    **{name: getattr(search, name)() for name in ('NSGA2', 'SEMO', 'MapElites')},
+    'Islands': search.Islands(search.Genetic(batch_size=4), number=2),
+    'Dedup': search.Dedup(search.Genetic(batch_size=4)),
+    'Chain': search.Chain([search.Random(batch_size=4), search.NSGA2(batch_size=4)], [8]),
+    'Portfolio': search.Portfolio([search.Random(batch_size=4), search.SEMO(batch_size=4)]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', EVERY_KIND)
+def test_states_keep_their_form_where_jax_has_64_bits(name):
+    """Or no loop would carry them."""
+    controller, space = EVERY_KIND[name], search.testing.mixed_space()
+    objectives = {'NSGA2': 2, 'SEMO': 2, 'MapElites': 3}.get(name, 1)
+
+    def round_of(state, key, fitness):
+        dna, state = controller.ask(space, state, key)
+        return controller.tell(space, state, dna, fitness), dna
+
+    with jax.enable_x64(True):
+        state = controller.init(space, jax.random.key(0), objectives)
+        fitness = jax.ShapeDtypeStruct((controller.batch_size, objectives), jnp.float64)
+        after, dna = jax.eval_shape(round_of, state, jax.random.key(0), fitness)
+        assert [(x.shape, x.dtype) for x in jax.tree.leaves(after)] == [
+            (x.shape, x.dtype) for x in jax.tree.leaves(state)
+        ]
+    assert (dna.choices.dtype, dna.floats.dtype) == (jnp.int32, jnp.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,8 +36,9 @@ class ChainState:
 class Chain(Controller, type_name='pgjax.search.Chain'):
     """Controllers that take turns once: each proposes its number of points, the last one all others.
 
-    A number is rounded up to whole batches. All of them learn from all points from the first on, so that the second
-    begins with what the first has found: a grid and then evolution, random points and then a model.
+    A number is rounded up to whole batches. All of them learn from all points from the first on, until their turn is
+    over: so the second begins with what the first has found, be it a grid and then evolution or random points and then
+    a model.
 
     Attributes:
       controllers: in their order, of one batch size.
@@ -79,11 +81,14 @@ class Chain(Controller, type_name='pgjax.search.Chain'):
 
     def ask(self, space: Space, state: ChainState, key: jax.Array) -> tuple[DNA, ChainState]:
         """The proposals of the one whose turn it is."""
+        asks = [self._asks(space, number) for number in range(len(state.inner))]
+        dna, inner, parents = jax.lax.switch(self._turn(state), asks, state, key)
+        return dna, ChainState(inner, jnp.minimum(state.asked + self.batch_size, sum(self.numbers)), parents)
+
+    def _turn(self, state: ChainState) -> jax.Array:
+        """int32[], which controller the next points are from."""
         until = np.cumsum(np.array(self.numbers, np.int32), dtype=np.int32)
-        turn = jnp.sum(state.asked >= until, dtype=jnp.int32)
-        dna, inner, parents = jax.lax.switch(turn, [self._asks(space, i) for i in range(len(state.inner))], state, key)
-        most = int(until[-1]) if len(until) else 0
-        return dna, ChainState(inner, jnp.minimum(state.asked + self.batch_size, most), parents)
+        return jnp.sum(state.asked >= until, dtype=jnp.int32)
 
     def _asks(self, space: Space, number: int) -> Callable[..., Any]:
         def ask(state: ChainState, key: jax.Array) -> tuple[DNA, tuple[Any, ...], jax.Array]:
@@ -94,6 +99,11 @@ class Chain(Controller, type_name='pgjax.search.Chain'):
         return ask
 
     def tell(self, space: Space, state: ChainState, dna: DNA, fitness: Any) -> State:
-        """All of them learn."""
-        pairs = zip(self.controllers, state.inner, strict=True)
-        return dataclasses.replace(state, inner=tuple(c.tell(space, s, dna, fitness) for c, s in pairs))
+        """All whose turn is not over learn."""
+        *others, last = (functools.partial(c.tell, space) for c in self.controllers)
+        turn = self._turn(state)
+        inner = [
+            jax.lax.cond(turn <= number, tell, lambda known, *_: known, known, dna, fitness)
+            for number, (tell, known) in enumerate(zip(others, state.inner, strict=False))
+        ]
+        return dataclasses.replace(state, inner=(*inner, last(state.inner[-1], dna, fitness)))

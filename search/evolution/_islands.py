@@ -90,7 +90,7 @@ class Islands(Controller, type_name='pgjax.search.Islands'):
         allowed = f'between 1 and the batch size of one island, {self.controller.batch_size}'
         require(1 <= self.emigrants <= self.controller.batch_size, self, 'emigrants', allowed)
         keys = jax.random.split(key, self.number)
-        none = jnp.full((self.number, self.emigrants, num_objectives), -jnp.inf)
+        none = jnp.full((self.number, self.emigrants, num_objectives), -jnp.inf, jnp.float32)
         return IslandsState(
             islands=jax.vmap(lambda key: self.controller.init(space, key, num_objectives))(keys),
             dna=_no_points(space, (self.number, self.emigrants)),

@@ -110,7 +110,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         size = len(centroids)
         return MapElitesState(
             dna=blank(space, size),
-            fitness=jnp.full(size, -jnp.inf),
+            fitness=jnp.full(size, -jnp.inf, jnp.float32),
             descriptors=jnp.zeros((size, len(self.bounds))),
             trial=jnp.full(size, -1, jnp.int32),
             centroids=centroids,

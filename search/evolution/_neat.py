@@ -89,7 +89,7 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         first = space.random(key, (size,))
         return NEATState(
             dna=first,
-            fitness=jnp.full(size, -jnp.inf),
+            fitness=jnp.full(size, -jnp.inf, jnp.float32),
             trial=jnp.full(size, -1, jnp.int32),
             species=jnp.full(size, NO_SPECIES, jnp.int32),
             representatives=first[: self.max_species],

@@ -83,7 +83,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         size = self.population_size
         return NSGA2State(
             dna=blank(space, size),
-            fitness=jnp.full((size, num_objectives), -jnp.inf),
+            fitness=jnp.full((size, num_objectives), -jnp.inf, jnp.float32),
             fingerprint=jnp.zeros((size, 2), jnp.uint32),
             repeated=jnp.zeros(size, bool),
             trial=jnp.full(size, -1, jnp.int32),

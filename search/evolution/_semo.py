@@ -68,7 +68,7 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
         size = self.archive_size
         return SEMOState(
             dna=blank(space, size),
-            fitness=jnp.full((size, num_objectives), -jnp.inf),
+            fitness=jnp.full((size, num_objectives), -jnp.inf, jnp.float32),
             trial=jnp.full(size, -1, jnp.int32),
             asked=jnp.int32(0),
             told=jnp.int32(0),
