@@ -68,15 +68,37 @@ def prior_deviation(about: Blocks) -> Hyperparameters:
 Features = tuple[jax.Array, jax.Array]
 
 
-def kernel(about: Blocks, hyper: Hyperparameters, a: Features, b: Features) -> jax.Array:
-    """float32[n, m], the prior covariance of n points and m points, without noise."""
+def apart(about: Blocks, a: Features, b: Features) -> jax.Array | None:
+    """float32[Q, n, m], squared differences of positions; None where products of matrices are exact enough.
+
+    On grids points are apart, and differences would cost half more.
+    """
+    if not about.has_lines or about.num_positions > _EXACT:
+        return None
+    return jnp.stack([(x[:, None] - y) ** 2 for x, y in zip(a[1].T, b[1].T, strict=True)])
+
+
+def kernel(
+    about: Blocks, hyper: Hyperparameters, a: Features, b: Features, differences: jax.Array | None = None
+) -> jax.Array:
+    """float32[n, m], the prior covariance of n points and m points, without noise.
+
+    Args:
+      about: of the features.
+      hyper: the logarithms.
+      a: of n points.
+      b: of m points.
+      differences: what `apart` gives for them, where it is known.
+    """
     weights = jnp.exp(hyper.hamming + jnp.where(about.kind == ORDERED, hyper.common[0], 0.0))
     hamming = _squared_distances(a[0], b[0], weights[about.block])
-    # On grids points are apart, and differences would cost half more.
-    is_exact = about.has_lines and about.num_positions <= _EXACT
-    squared = _squared_differences if is_exact else _squared_distances
-    squares = 5.0 * squared(a[1], b[1], jnp.exp(hyper.position + hyper.common[1]))
-    radius = jnp.sqrt(jnp.maximum(squares, 1e-12))
+    weights = jnp.exp(hyper.position + hyper.common[1])
+    differences = apart(about, a, b) if differences is None else differences
+    if differences is None:
+        squares = _squared_distances(a[1], b[1], weights)
+    else:
+        squares = (weights @ differences.reshape(len(weights), -1)).reshape(hamming.shape)
+    radius = jnp.sqrt(jnp.maximum(5.0 * squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern
 
@@ -94,9 +116,3 @@ def _squared_distances(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Arr
     a, b = a * root, b * root
     squares = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None, :] - 2.0 * a @ b.T
     return jnp.maximum(squares, 0.0)
-
-
-def _squared_differences(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Array:
-    """The same for few features, without rounding errors; as a sum of terms, as a reduction takes ten times as long."""
-    terms = (w * (x[:, None] - y) ** 2 for w, x, y in zip(weight, a.T, b.T, strict=True))
-    return sum(terms, jnp.zeros((a.shape[0], b.shape[0])))

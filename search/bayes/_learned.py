@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search.bayes._features import Blocks
-from pgjax.search.bayes._kernel import Features, Hyperparameters, prior_mean
+from pgjax.search.bayes._kernel import Features, Hyperparameters, apart, prior_mean
 from pgjax.search.bayes._observations import Observations
 from pgjax.search.bayes._posterior import Posterior, fit
 from pgjax.search.bayes._warp import half_logarithm, normal_scores, power_or_ranks, share_near_best
@@ -69,9 +69,11 @@ def learn(
     near_best = _near_best(about, learned, known)
     outcomes, used = _seen_by(about, known, near_best), known.order >= 0
 
+    differences = apart(about, seen, seen)  # they are the same in every round
+
     def step(index: jax.Array, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         hyper, memory, _ = carry
-        model, ascent = fit(about, hyper, seen, outcomes, known.told, used)
+        model, ascent = fit(about, hyper, seen, outcomes, known.told, used, differences)
         descent = jax.tree.map(jnp.negative, ascent)
         updates, new_memory = optimizer.update(descent, memory, hyper)
         moved = optax.apply_updates(hyper, updates), new_memory

@@ -41,15 +41,23 @@ class Posterior:
     root: jax.Array
 
 
-def covariance(about: Blocks, hyper: Hyperparameters, seen: Features, mask: jax.Array) -> jax.Array:
-    """float32[n, n] of the observations, with noise."""
+def covariance(
+    about: Blocks, hyper: Hyperparameters, seen: Features, mask: jax.Array, differences: jax.Array | None = None
+) -> jax.Array:
+    """float32[n, n] of the observations, with noise; `differences` as in `kernel`."""
     both = mask[:, None] & mask[None, :]
     diagonal = jnp.where(mask, noise_variance(hyper), 1.0)
-    return jnp.where(both, kernel(about, hyper, seen, seen), 0.0) + jnp.diag(diagonal)
+    return jnp.where(both, kernel(about, hyper, seen, seen, differences), 0.0) + jnp.diag(diagonal)
 
 
 def fit(
-    about: Blocks, hyper: Hyperparameters, seen: Features, outcomes: jax.Array, told: jax.Array, used: jax.Array
+    about: Blocks,
+    hyper: Hyperparameters,
+    seen: Features,
+    outcomes: jax.Array,
+    told: jax.Array,
+    used: jax.Array,
+    differences: jax.Array | None = None,
 ) -> tuple[Posterior, Hyperparameters]:
     """The posterior given outcomes, and given that awaited points return what they are expected to.
 
@@ -60,6 +68,7 @@ def fit(
       outcomes: float32[n], of the rows told.
       told: bool[n], rows with an outcome.
       used: bool[n], rows told or awaited. An awaited point leaves all means as they are and lowers variances.
+      differences: as in `kernel`, of the n points from each other.
 
     Returns:
       The posterior, and the gradient of log marginal likelihood plus log prior with respect to the hyperparameters.
@@ -67,7 +76,7 @@ def fit(
       (Rasmussen and Williams, 2006, equation 5.9): nothing is differentiated through the factorization, which would
       cost several times as much.
     """
-    matrix, pull = jax.vjp(lambda h: covariance(about, h, seen, used), hyper)
+    matrix, pull = jax.vjp(lambda h: covariance(about, h, seen, used, differences), hyper)
     root = _inverse_root(matrix)
     # The leading block of the root belongs to the rows told alone; cutting the rest off is as if it returned its mean.
     of_told = jnp.where(told[:, None], root, 0.0)
