@@ -396,13 +396,18 @@ def test_a_batch_repeats_no_point_before_all_are_in_it(batches):
     assert len(set(dna.choices[:, 0].tolist())) == 4
 
 
-def test_auto_chooses_by_space_objectives_and_budget():
-    small = pg.search_space([pg.oneof('ab')])
-    large = pg.search_space([pg.oneof('ab') for _ in range(200)])
-    assert type(search.Auto(budget=200).choose(small)) is Bayesian
-    assert [type(c) for c in search.Auto().choose(small).controllers] == [Bayesian, search.RegularizedEvolution]
-    assert type(search.Auto().choose(large)) is TPE
-    assert type(search.Auto(budget=10**6).choose(small)) is search.RegularizedEvolution
+def test_auto_chooses_by_space_objectives_budget_and_batch():
+    small, large, huge = (pg.search_space([pg.oneof('ab') for _ in range(number)]) for number in (1, 200, 1000))
+    evolution = search.RegularizedEvolution
+
+    def kinds(space, **settings):
+        chosen = search.Auto(**settings).choose(space)
+        return [type(c) for c in chosen.controllers] if type(chosen) is search.Chain else [type(chosen)]
+
+    assert kinds(small) == [Bayesian, evolution]
+    assert kinds(small, budget=200) == kinds(large) == [Bayesian], 'more decisions take longer to learn'
+    assert kinds(large, budget=5000) == [Bayesian, evolution]
+    assert kinds(huge) == kinds(small, budget=10**6) == kinds(small, batch_size=500) == [evolution]
     assert type(search.Auto().choose(small, num_objectives=3).controller) is search.SEMO
 
 
