@@ -5,8 +5,8 @@ usage: python benchmarks/landscapes.py [--decisions 100] [--neighbours 2] [--see
 
 One row for a controller: the mean over seeds of the best value so far, and its standard error, after 100, 200, 500,
 1,000 and so on. Each decision takes one of four candidates and adds a normal number that depends on it and on its
-neighbours; values have mean 0 and deviation 1 over all points. Each seed is a landscape of its own, the same for all.
-On a shared machine set OPENBLAS_NUM_THREADS=1.
+neighbours; values have about mean 0 and deviation 1 over all points. Each seed is a landscape of its own, the same for
+all controllers. On a shared machine set OPENBLAS_NUM_THREADS=1.
 
 Source: Kauffman, Weinberger (1989), The NK model of rugged fitness landscapes, Journal of Theoretical Biology 141(2).
 """
@@ -63,6 +63,8 @@ def main(argv):
     parser.add_argument('--budget', type=int, default=500)
     parser.add_argument('--controllers', default='random,regularized,tpe,auto')
     options = parser.parse_args(argv)
+    if options.seeds < 2 or not 0 <= options.neighbours < options.decisions:
+        parser.error('at least 2 seeds, and fewer neighbours than decisions')
     marks = [mark for mark in MARKS if mark <= options.budget]
     print(f'{options.decisions} decisions, {options.neighbours} neighbours each, {options.seeds} seeds; after {marks}')
     for name in options.controllers.split(','):

@@ -51,9 +51,9 @@ class Auto(Controller, type_name='pgjax.search.Auto'):
     With more than twenty decisions the process goes on for ten evaluations a decision, at most a thousand: on NK
     landscapes of 100 decisions (K = 2, values of deviation 1) it is at 8.6 after 200 and 10.8 after 500, or 9.9 if
     evolution takes over after 200; evolution alone is at 6.8 and 8.7, `TPE` at 4.1 and 4.9. After 5,000 they are
-    equal. With more than 400 decisions or 10,000 evaluations, or where all that the process chooses were one batch, it
-    is `RegularizedEvolution` from the first on: these limits are of cost, not of measured quality. Small batches learn
-    more from each evaluation.
+    equal. With more than 400 decisions, more than 10,000 evaluations or batches of 200 (the first of which is random)
+    it is `RegularizedEvolution` from the first on: these limits are of cost, not of measured quality. Small batches
+    learn more from each evaluation.
 
     Attributes:
       batch_size: B, points per `ask`.

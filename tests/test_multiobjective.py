@@ -211,3 +211,11 @@ def test_the_best_of_many_are_the_first_of_their_order(number, values):
     first = jax.jit(functools.partial(multiobjective.best_first, size=number, tiers=2))
     found = first(jnp.asarray(fitness)[:, None], tier=jnp.asarray(tier))
     assert found.tolist() == order[:number].tolist()
+
+
+def test_nan_counts_as_the_worst_in_its_objective():
+    """Where nobody has made failures -inf in every column before."""
+    rows = np.array([[math.nan, 5], [0, 3], [1, 2], [2, 1.5], [2.5, 0.1], [3, 0]], np.float32)
+    low = np.where(np.isnan(rows), -100, rows)
+    assert order_of(rows).tolist()[:2] == [0, 5] == order_of(low).tolist()[:2], 'the ends of the front'
+    assert np.isinf(crowding_of(rows)).tolist() == np.isinf(crowding_of(low)).tolist()

@@ -97,7 +97,7 @@ def kernel(
     if differences is None:
         squares = _squared_distances(a[1], b[1], weights)
     else:
-        squares = (weights @ differences.reshape(len(weights), -1)).reshape(hamming.shape)
+        squares = jnp.matmul(weights, differences.reshape(len(weights), -1), precision='highest').reshape(hamming.shape)
     radius = jnp.sqrt(jnp.maximum(5.0 * squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern

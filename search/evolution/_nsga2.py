@@ -133,12 +133,12 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
 
 def repeats(new: jax.Array, known: jax.Array, exists: jax.Array) -> jax.Array:
     """bool[n]: which of the fingerprints uint32[n, 2] are known, uint32[P, 2] where bool[P], or come twice."""
-    number = len(new)
-    there = jnp.concatenate([exists, jnp.ones(number, bool)])
+    number = len(known)
+    there = jnp.concatenate([exists, jnp.ones(len(new), bool)])
     rows = jnp.stack([*jnp.concatenate([known, new]).T, there.astype(jnp.uint32)])
     first, second, there = jax.lax.optimization_barrier(rows)  # or XLA would make them anew for each pair
-    same = packed((by_bit(first, 0) == first[-number:]) & (by_bit(second, 0) == second[-number:]))
-    return inhabited(same & earlier(len(there))[:, -number:] & packed(by_bit(there, 0) > 0))
+    same = packed((by_bit(first, 0) == first[number:]) & (by_bit(second, 0) == second[number:]))
+    return inhabited(same & earlier(len(there))[:, number:] & packed(by_bit(there, 0) > 0))
 
 
 def _crossed(space: Space, key: jax.Array, dna: DNA, parents: jax.Array, rate: Any) -> DNA:

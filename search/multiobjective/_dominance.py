@@ -88,7 +88,7 @@ def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
     In each objective the two ends of a front are infinitely far, so that they are kept; the others count the gap
     between their neighbours, as a part of the front's extent. An objective in which a front has no extent counts
     nothing beyond its ends. Rows that are equal in an objective stand in order of position, the first of them next to
-    those with less of the first objective, or with more of another one. Jittable.
+    those with less of the first objective, or with more of another one. NaN counts as -inf. Jittable.
 
     Args:
       fitness: float[P, M], maximized.
@@ -105,6 +105,7 @@ def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
 
 def _turned(fitness: jax.Array) -> jax.Array:
     """float32[M, P]: objectives as they stand in a row: along a front of two the second falls where the first rises."""
+    fitness = jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)
     return jnp.concatenate([fitness[:, :1], -fitness[:, 1:]], 1).T
 
 
@@ -122,7 +123,7 @@ def _gaps(columns: jax.Array, fronts: jax.Array) -> jax.Array:
     extent = value[:, end] - value[:, start]
     inner = (jnp.roll(value, -1, 1) - jnp.roll(value, 1, 1)) / jnp.where(extent > 0, extent, 1.0)
     gap = jnp.where(first | last, jnp.inf, jnp.where(extent > 0, inner, 0.0)).sum(0)
-    return jnp.zeros(number).at[row].set(gap, unique_indices=True)
+    return jnp.zeros(number, jnp.float32).at[row].set(gap, unique_indices=True)
 
 
 def best_first(fitness: Any, size: int | None = None, tier: Any = None, tiers: int = 2**16) -> jax.Array:
