@@ -15,9 +15,9 @@ from pgjax.space import DNA, Space
 
 _MOST_MODELLED = 400  # decisions, with which a proposal takes some 60 ms
 _MOST_ASKED = 10_000  # evaluations, so many that the time of a model would matter
-_LEARNED = 200  # evaluations after which a process has found what it can tell from noise, or
-_LEARNED_EACH = 10  # for each decision, where that is more, but
-_MOST_LEARNED = 1000
+_LEARNED = 200  # evaluations after which a process has found what it can tell from noise
+_LEARNED_EACH = 10  # the same for each decision, where that is more
+_MOST_LEARNED = 1000  # evaluations of a process, however many decisions there are
 
 
 @jax.tree_util.register_dataclass

@@ -39,7 +39,7 @@ def earlier(number: int) -> jax.Array:
     [[0, 1, 3]]
     """
     words = -(-number // _WORD)
-    bits = -((jnp.arange(words)[:, None] - jnp.arange(number)) // words)  # the lowest of a word, or none where below 0
+    bits = -((jnp.arange(words)[:, None] - jnp.arange(number)) // words)  # so many of a word's lowest; none if below 0
     return (np.uint32(1) << jnp.maximum(bits, 0).astype(jnp.uint32)) - np.uint32(1)
 
 

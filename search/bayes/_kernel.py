@@ -92,12 +92,12 @@ def kernel(
     """
     weights = jnp.exp(hyper.hamming + jnp.where(about.kind == ORDERED, hyper.common[0], 0.0))
     hamming = _squared_distances(a[0], b[0], weights[about.block])
-    weights = jnp.exp(hyper.position + hyper.common[1])
+    scales = jnp.exp(hyper.position + hyper.common[1])
     differences = apart(about, a, b) if differences is None else differences
     if differences is None:
-        squares = _squared_distances(a[1], b[1], weights)
+        squares = _squared_distances(a[1], b[1], scales)
     else:
-        squares = jnp.matmul(weights, differences.reshape(len(weights), -1), precision='highest').reshape(hamming.shape)
+        squares = jnp.matmul(scales, differences.reshape(len(scales), -1), precision='highest').reshape(hamming.shape)
     radius = jnp.sqrt(jnp.maximum(5.0 * squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern

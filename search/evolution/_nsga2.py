@@ -137,6 +137,7 @@ def repeats(new: jax.Array, known: jax.Array, exists: jax.Array) -> jax.Array:
     there = jnp.concatenate([exists, jnp.ones(len(new), bool)])
     rows = jnp.stack([*jnp.concatenate([known, new]).T, there.astype(jnp.uint32)])
     first, second, there = jax.lax.optimization_barrier(rows)  # or XLA would make them anew for each pair
+    # Who is there, and earlier, is known of whole words: asked for each pair, it would keep XLA from using vectors.
     same = packed((by_bit(first, 0) == first[number:]) & (by_bit(second, 0) == second[number:]))
     return inhabited(same & earlier(len(there))[:, number:] & packed(by_bit(there, 0) > 0))
 
