@@ -196,13 +196,12 @@ def test_ask_and_tell_compile_once():
     assert len(traces) == 1
 
 
+ALONE = (
+    *('Random', 'HillClimb', 'LocalSearch', 'RegularizedEvolution', 'Genetic', 'Evolution', 'NEAT', 'NSGA2', 'SEMO'),
+    *('MapElites', 'REINFORCE', 'PPO', 'Bayesian', 'TPE', 'Auto'),
+)
 EVERY_KIND = {
-    **{
-        name: getattr(search, name)()
-        for name in ('Random', 'HillClimb', 'LocalSearch', 'RegularizedEvolution', 'Genetic')
-    },
-    **{name: getattr(search, name)() for name in ('Evolution', 'NEAT', 'REINFORCE', 'PPO', 'Bayesian', 'TPE', 'Auto')},
-    **{name: getattr(search, name)() for name in ('NSGA2', 'SEMO', 'MapElites')},
+    **{name: getattr(search, name)() for name in ALONE},
     'Islands': search.Islands(search.Genetic(batch_size=4), number=2),
     'Dedup': search.Dedup(search.Genetic(batch_size=4)),
     'Chain': search.Chain([search.Random(batch_size=4), search.NSGA2(batch_size=4)], [8]),
