@@ -150,12 +150,17 @@ def _batched(
 
     def many(dna: DNA, trials: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
         size = len(trials)
-        padded = -size % tile
-        rows = np.concatenate([np.arange(size), np.zeros(padded, int)]).reshape(-1, tile)
-        tiles = jax.tree.map(lambda x: x[rows], (dna, trials))
+        tiles = jax.tree.map(lambda x: _tiled(x, tile), (dna, trials))
         of_one_key = lambda member: one((*member, key))  # noqa: E731  a name for what map and vmap share
         run = jax.vmap(of_one_key) if batch == 'vmap' else lambda members: jax.lax.map(of_one_key, members)
         metrics = jax.lax.map(run, tiles)
         return {name: value.reshape(-1)[:size] for name, value in metrics.items()}
 
     return many
+
+
+def _tiled(rows: jax.Array, tile: int) -> jax.Array:
+    """[T, tile, ...]: rows in tiles, the first row in place of those missing from the last."""
+    missing = -len(rows) % tile
+    rows = jnp.concatenate([rows, jnp.repeat(rows[:1], missing, 0)]) if missing else rows
+    return rows.reshape(len(rows) // tile, tile, *rows.shape[1:])

@@ -242,6 +242,48 @@ def test_a_space_without_structure_decodes_inside_jit():
         np.testing.assert_allclose(jnp.asarray(ours, float), jnp.asarray(theirs, float), rtol=2e-6)
 
 
+ALIKE = {
+    'few floats': lambda i: pg.oneof([0.5, 2.0, -1.0]),
+    'many floats': lambda i: pg.oneof([j / 7 for j in range(30)]),
+    'bools': lambda i: Layer(flag=pg.oneof([True, False])),
+    'one value': lambda i: pg.oneof([4.0]),
+    'floats': lambda i: pg.floatv(1e-3, 10.0, scale='log'),
+    'steps': lambda i: pg.floatv(-1.0, 1.0, step=0.125),
+    'two kinds by turns': lambda i: pg.oneof([0.5, 2.0]) if i % 2 else pg.oneof([2.0, 0.5]),
+    'two kinds in halves': lambda i: pg.oneof([0.0, 1.0]) if i < 3 else pg.oneof([-0.0, 1.0]),
+    'one decision': lambda i: pg.oneof([0.5, 2.0], name='everywhere'),
+    'arrays': lambda i: pg.oneof([np.arange(3.0), np.ones(3)]),
+    'branches': lambda i: pg.oneof([Layer(rate=pg.floatv(0.0, 1.0)), Layer(rate=pg.oneof([3.0, 4.0]))]),
+}
+
+
+@pytest.mark.parametrize('name', ALIKE)
+def test_decisions_that_are_alike_decode_inside_jit_as_outside(name):
+    space = pg.search_space(pg.Dict(first=pg.oneof([7.0, 8.0]), rest=[ALIKE[name](i) for i in range(6)]))
+    dna = space.random(jax.random.key(0), (32,))
+    traced = jax.jit(jax.vmap(space.decode))(dna)
+    for ours, theirs in zip(jax.tree.leaves(traced), jax.tree.leaves(space.groups(dna)[0].population), strict=True):
+        np.testing.assert_allclose(jnp.asarray(ours, float), jnp.asarray(theirs, float), rtol=2e-6)
+        np.testing.assert_array_equal(np.signbit(ours), np.signbit(theirs))
+
+
+@pytest.mark.parametrize('name', ['few floats', 'many floats', 'floats', 'steps'])
+def test_a_program_grows_by_reading_alone_with_decisions_that_are_alike(name):
+    def steps(number):
+        space = pg.search_space([ALIKE[name](i) for i in range(number)])
+        equations = jax.make_jaxpr(space.decode)(space.first()).eqns
+        return sum(equation.primitive.name not in ('slice', 'squeeze') for equation in equations)
+
+    assert steps(100) == steps(2)
+
+
+@pytest.mark.parametrize('number', [3, 30])
+def test_decoded_numbers_of_python_take_the_dtype_of_what_they_meet(number):
+    space = pg.search_space(pg.Dict(x=pg.oneof([float(i) for i in range(number)])))
+    scaled = jax.jit(lambda dna: space.decode(dna).x * jnp.ones(2, jnp.bfloat16))(space.first())
+    assert scaled.dtype == jnp.bfloat16
+
+
 def test_structure_inside_jit_is_refused():
     space = pg.search_space(pg.Dict(n=pg.oneof([1, 2])))
     with pytest.raises(pg.SpaceError, match=r'n change the program itself.*space.groups'):

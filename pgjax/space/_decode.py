@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.space._plan import Choice, Computed, Constant, Inner, Many, Node, Number
-from pgjax.space._scales import at_position, float_value, float_values, int_value
+from pgjax.space._scales import float_value, float_values, int_value
 from pgjax.space._switch import Switch
+from pgjax.space._traced import Genes
 from pgjax.symbolic import Dict, List, Object
 from pgjax.symbolic._bind import bind, is_open
 
@@ -128,14 +129,12 @@ class _RowNumbers:
         return _rows(values.astype(np.float64 if node.as_float else np.int32))
 
     def computed(self, node: Computed) -> Any:
-        if not node.varies:
-            return compute(node, _decode_many(node.source, self))
         members = zip(self.choices.tolist(), self.floats.tolist(), strict=True)
         values = [decode_one(node, choices, floats) for choices, floats in members]
         return jax.tree.map(lambda *leaves: _rows(np.stack([np.asarray(leaf) for leaf in leaves])), *values)
 
-    def select(self, branches: tuple[Any, ...], index: Any) -> Any:
-        chosen = index.view(np.ndarray)
+    def select(self, node: Choice, branches: tuple[Any, ...]) -> Any:
+        chosen = self.choices[:, node.column]
         n = len(chosen)
 
         def pick(*leaves: Any) -> Any:
@@ -147,53 +146,27 @@ class _RowNumbers:
         return jax.tree.map(pick, *branches)
 
 
-class _TracedNumbers:
-    """Numbers of one member inside a compiled program, int32[C] and float32[F]. Nothing here is structural."""
-
-    def __init__(self, choices: Any, floats: Any):
-        self.choices, self.floats = choices, floats
-        self.structure: list[int] = []
-
-    def index(self, column: int) -> Any:
-        return self.choices[column]
-
-    def float(self, node: Number) -> Any:
-        value = at_position(self.floats[node.column], node.low, node.high, node.scale, jnp.exp)
-        return jnp.clip(value, node.low, node.high).astype(jnp.float32)
-
-    def int(self, node: Number) -> Any:
-        value = self.choices[node.column] * node.step + node.low
-        return value.astype(jnp.float32) if node.as_float else value
-
-    def computed(self, node: Computed) -> Any:
-        return compute(node, _decode_many(node.source, self))
-
-    def select(self, branches: tuple[Any, ...], index: Any) -> Any:
-        return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves])[index], *branches)
-
-
-def decode_traced(root: Node, choices: Any, floats: Any) -> Any:
+def decode_traced(root: Node, choices: jax.Array, floats: jax.Array) -> Any:
     """One member inside jit: like `decode_rows`, in float32."""
-    return _decode_many(root, _TracedNumbers(choices, floats))
+    return _decode_many(root, Genes(root, choices, floats))
 
 
-def _decode_many(node: Node, numbers: _RowNumbers | _TracedNumbers) -> Any:
+def _decode_many(node: Node, numbers: _RowNumbers | Genes) -> Any:
     if isinstance(node, Constant):
         return node.value
     if isinstance(node, Choice):
         if node.mode == 'structural':
+            assert isinstance(numbers, _RowNumbers)
             return _decode_many(node.branches[numbers.structure[node.column]], numbers)
-        select: Callable[..., Any] = numbers.select if node.mode == 'gather' else _switch
-        return select(tuple(_decode_many(b, numbers) for b in node.branches), numbers.index(node.column))
+        branches = tuple(_decode_many(b, numbers) for b in node.branches)
+        return numbers.select(node, branches) if node.mode == 'gather' else Switch(branches, numbers.index(node.column))
     if isinstance(node, Number):
         return numbers.float(node) if node.kind == 'float' else numbers.int(node)
     if isinstance(node, Many):
         return assemble_many([_decode_many(s, numbers) for s in node.slots], node.as_tuple)
     if isinstance(node, Computed):
-        return numbers.computed(node)
+        if node.varies and isinstance(numbers, _RowNumbers):
+            return numbers.computed(node)
+        return compute(node, _decode_many(node.source, numbers))
     assert isinstance(node, Inner)
     return assemble(node, {key: _decode_many(part, numbers) for key, part in node.parts})
-
-
-def _switch(branches: tuple[Any, ...], index: Any) -> Any:
-    return Switch(branches=branches, index=index)
