@@ -88,8 +88,10 @@ def _lowest(keys: Sequence[Key], there: jax.Array, size: int, count: Any) -> jax
         limit = _nth(word, equal, missing, min(_WORD, total - start))
         below = equal & (word < limit)
         taken, equal, missing = taken | below, equal & (word == limit), missing - below.sum(dtype=jnp.int32)
-    taken |= equal & (_running_count(equal) <= missing)
     rows = jnp.arange(len(there), dtype=jnp.int32)
+    # A number says where the last of equals is: XLA would count them once more for each row that asks.
+    end = (_running_count(equal) - equal < missing).sum(dtype=jnp.int32)
+    taken |= equal & (rows < end)
     place = jnp.where(taken, _running_count(taken) - 1, size + rows)  # those out of range are dropped
     return jnp.zeros(size, jnp.int32).at[place].set(rows, mode='drop', unique_indices=True)
 
@@ -106,12 +108,15 @@ def _nth(word: jax.Array, counted: Any, number: jax.Array, bits: int) -> jax.Arr
 
 
 def _running_count(true: jax.Array) -> jax.Array:
-    """int32[N]: how many are true up to each; in two steps, as one cumulative sum takes two or three times as long."""
-    number, width = true.shape[0], 128
-    rows = jnp.pad(true, (0, -number % width)).reshape(-1, width).astype(jnp.float32)
-    within = rows @ jnp.triu(jnp.ones((width, width), jnp.float32))
-    before = jnp.cumsum(within[:, -1]) - within[:, -1]
-    return (within + before[:, None]).reshape(-1)[:number].astype(jnp.int32)
+    """int32[N]: how many are true up to each, counted by words, in a fourth of the time of a cumulative sum."""
+    number = true.shape[0]
+    place = jnp.arange(_WORD, dtype=jnp.uint32)  # made in the program: XLA would load a constant one number at a time
+    bits = jnp.pad(true, (0, -number % _WORD)).reshape(-1, _WORD)
+    words = jnp.sum(jnp.where(bits, jnp.uint32(1) << place, jnp.uint32(0)), 1, dtype=jnp.uint32)
+    in_word = jax.lax.population_count(words).astype(jnp.int32)
+    up_to = (jnp.uint32(2) << place) - jnp.uint32(1)
+    within = jax.lax.population_count(words[:, None] & up_to).astype(jnp.int32)
+    return ((jnp.cumsum(in_word) - in_word)[:, None] + within).reshape(-1)[:number]
 
 
 def _digit(keys: Sequence[Key], start: int) -> jax.Array:
