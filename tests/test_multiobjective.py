@@ -219,3 +219,12 @@ def test_nan_counts_as_the_worst_in_its_objective():
     low = np.where(np.isnan(rows), -100, rows)
     assert order_of(rows).tolist()[:2] == [0, 5] == order_of(low).tolist()[:2], 'the ends of the front'
     assert np.isinf(crowding_of(rows)).tolist() == np.isinf(crowding_of(low)).tolist()
+
+
+def test_crowding_in_a_front_without_an_end():
+    rows = np.array([[-math.inf, 4], [0, 3], [1, 2], [2, 0]], np.float32)
+    assert crowding_of(rows).tolist() == [math.inf, 1.5, 0.75, math.inf], 'an infinite gap counts as a whole extent'
+
+
+def test_an_order_of_nobody():
+    assert multiobjective.best_first(np.zeros((0, 2))).tolist() == []

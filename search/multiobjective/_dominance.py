@@ -87,8 +87,9 @@ def crowding_distance(fitness: Any, ranks: Any = None) -> jax.Array:
 
     In each objective the two ends of a front are infinitely far, so that they are kept; the others count the gap
     between their neighbours, as a part of the front's extent. An objective in which a front has no extent counts
-    nothing beyond its ends. Rows that are equal in an objective stand in order of position, the first of them next to
-    those with less of the first objective, or with more of another one. NaN counts as -inf. Jittable.
+    nothing beyond its ends; where the extent is infinite, an infinite gap counts all of it. Rows that are equal in an
+    objective stand in order of position, the first of them next to those with less of the first objective, or with
+    more of another one. NaN counts as -inf. Jittable.
 
     Args:
       fitness: float[P, M], maximized.
@@ -122,6 +123,7 @@ def _gaps(columns: jax.Array, fronts: jax.Array) -> jax.Array:
     end = jax.lax.cummin(jnp.where(last, position, number - 1), reverse=True)
     extent = value[:, end] - value[:, start]
     inner = (jnp.roll(value, -1, 1) - jnp.roll(value, 1, 1)) / jnp.where(extent > 0, extent, 1.0)
+    inner = jnp.where(jnp.isnan(inner), 1.0, inner)  # the whole of an infinite extent
     gap = jnp.where(first | last, jnp.inf, jnp.where(extent > 0, inner, 0.0)).sum(0)
     return jnp.zeros(number, jnp.float32).at[row].set(gap, unique_indices=True)
 
@@ -143,6 +145,8 @@ def best_first(fitness: Any, size: int | None = None, tier: Any = None, tiers: i
     [1, 3, 2, 0]
     """
     fitness = jnp.asarray(fitness, jnp.float32)
+    if not len(fitness):
+        return jnp.zeros(0, jnp.int32)
     keys = []
     if tier is not None:
         fitness = jnp.where(tier[:, None] > 0, -jnp.inf, fitness)
