@@ -257,6 +257,54 @@ def test_a_power_counts_if_it_makes_outcomes_nearly_normal_and_random_ones_are_a
         np.testing.assert_array_equal(power_or_ranks(outcomes, told, jnp.float32(near_best)), plain(outcomes, told))
 
 
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_first_points_differ_more_than_random_ones_do(batch_size):
+    """Of sixteen binomial numbers of twenty trials the largest is 13.9 on average, with a deviation of 1.2."""
+    space = pg.search_space([pg.oneof([f'a{i}', f'b{i}']) for i in range(20)])
+    controller = Bayesian(batch_size=batch_size, capacity=4, num_candidates=32)
+
+    def differing(key):
+        one, state = controller.ask(space, controller.init(space, key), key)
+        other, _ = controller.ask(space, state, jax.random.fold_in(key, 1))
+        points = jnp.concatenate([one.choices, other.choices])
+        return (points[0] != points[1]).sum()
+
+    numbers = jax.jit(jax.vmap(differing))(jax.random.split(jax.random.key(0), 50))
+    assert abs(numbers.mean() - 13.9) < 5 * 1.2 / 50**0.5
+
+
+def test_first_numbers_are_not_drawn_to_the_ends_of_their_range():
+    """Two that are evenly distributed are a third of it apart on average, with a deviation of .24."""
+    space = pg.search_space([pg.intv(0, 999)])
+    controller = Bayesian(batch_size=2)
+    ask = jax.jit(jax.vmap(lambda key: controller.ask(space, controller.init(space, key), key)[0].choices[:, 0]))
+    pairs = np.asarray(ask(jax.random.split(jax.random.key(0), 200)))
+    assert abs(np.abs(pairs[:, 0] - pairs[:, 1]).mean() / 1000 - 1 / 3) < 5 * 0.24 / 200**0.5
+
+
+@pytest.mark.parametrize(
+    ('value', 'slope', 'number', 'by_mean'),
+    [
+        (pg.intv(0, 9), 0.0, 12, True),
+        (pg.intv(0, 9), 0.0, 13, False),
+        (pg.intv(0, 9), 0.01, 12, False),
+        (pg.oneof([str(i) for i in range(10)]), 0.0, 12, False),
+    ],
+    ids=['plateau', 'every second time', 'no plateau', 'no order'],
+)
+def test_on_a_plateau_of_ordered_values_the_mean_decides_every_second_time(value, slope, number, by_mean):
+    space = pg.search_space([value] * 4)
+    dna = space.random(jax.random.key(3), (number,))
+    fitness = jax.random.randint(jax.random.key(4), (number, 1), 0, 3) + slope * jnp.arange(number)[:, None]
+    assert ((fitness == fitness.max()).sum() > 1) == (slope == 0)
+    proposed = []
+    for controller in (Bayesian(capacity=16), Bayesian(capacity=16, acquisition='ucb', deviations=0.0)):
+        state = controller.tell(space, controller.init(space, jax.random.key(0)), dna, fitness)
+        ask = jax.jit(jax.vmap(lambda key, c=controller, s=state: c.ask(space, s, key)[0].choices))
+        proposed.append(ask(jax.random.split(jax.random.key(1), 8)))
+    assert (proposed[0] == proposed[1]).all() == by_mean
+
+
 @pytest.mark.slow
 def test_observations_wait_for_what_was_asked():
     space = pg.search_space({'x': pg.intv(0, 99)})

@@ -1,4 +1,4 @@
-"""Points worth a closer look: an evolutionary climb of a score that costs little."""
+"""Points worth a closer look: those unlike what is known, and an evolutionary climb of a score that costs little."""
 
 from __future__ import annotations
 
@@ -7,12 +7,39 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from pgjax.search.bayes._observations import equal_prints
+from pgjax.search.bayes._features import blocks, features
+from pgjax.search.bayes._kernel import differing
+from pgjax.search.bayes._observations import Observations, equal_prints
 from pgjax.search.evolution import mutate
 from pgjax.space import DNA, Space, concatenate
 
+_TRIES = 16  # random points of which one is taken: of more, those that are far from all others are seldom good
+
 Score = Callable[[DNA, jax.Array], jax.Array]
 Scored = tuple[DNA, jax.Array, jax.Array]  # n points, uint32[n, 2] fingerprints and float32[n] scores
+
+
+def spread(space: Space, known: Observations, fresh: DNA, number: int) -> DNA:
+    """Random points that say something new: each the one of some that differs most from what is known.
+
+    Args:
+      space: static.
+      known: points told or awaited.
+      fresh: random points, at least `number`.
+      number: how many are wanted; those before it count as known to each.
+    """
+    tries = min(_TRIES, fresh.shape[0] // number)
+    points = fresh[: tries * number]
+    about, seen = blocks(space), features(space, points)
+    distances = differing(about, seen, features(space, known.dna))
+    nearest = jnp.where(known.order >= 0, distances, jnp.inf).min(1)
+    among = differing(about, seen, seen)
+
+    def choose(nearest: jax.Array, rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+        row = rows[jnp.argmax(nearest[rows])]
+        return jnp.minimum(nearest, among[row]), row
+
+    return points[jax.lax.scan(choose, nearest, jnp.arange(tries * number).reshape(number, tries))[1]]
 
 
 def climb(space: Space, keys: jax.Array, score: Score, fresh: DNA, starts: DNA, *, kept: int) -> tuple[DNA, jax.Array]:

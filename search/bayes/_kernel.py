@@ -42,16 +42,20 @@ class Hyperparameters:
 
 def prior_mean(about: Blocks) -> Hyperparameters:
     """Where the logarithms start, and to which the prior pulls: random points are correlated by about exp(-1)."""
-    blocks = max(about.num_blocks + about.num_positions, 1)
     counts = max(int((about.kind == COUNTS).sum()), 1)
-    hamming = np.where(about.kind == COUNTS, np.log(0.5 / counts), np.log(1.5 / blocks))
+    hamming = np.where(about.kind == COUNTS, np.log(0.5 / counts), np.log(_of_one(about)))
     return Hyperparameters(
         common=jnp.zeros(2),
         hamming=jnp.asarray(hamming, jnp.float32),
-        position=jnp.full(about.num_positions, np.log(6.0 / blocks), jnp.float32),
+        position=jnp.full(about.num_positions, np.log(4.0 * _of_one(about)), jnp.float32),
         amplitude=jnp.float32(0.0),
         noise=jnp.float32(np.log(1e-4)),
     )
+
+
+def _of_one(about: Blocks) -> float:
+    """The weight of a choice before anything is known."""
+    return 1.5 / max(about.num_blocks + about.num_positions, 1)
 
 
 def prior_deviation(about: Blocks) -> Hyperparameters:
@@ -101,6 +105,15 @@ def kernel(
     radius = jnp.sqrt(jnp.maximum(5.0 * squares, 1e-12))
     matern = (1.0 + radius + radius**2 / 3.0) * jnp.exp(-radius)
     return jnp.exp(hyper.amplitude - hamming) * matern
+
+
+def differing(about: Blocks, a: Features, b: Features) -> jax.Array:
+    """float32[n, m], how much of n points and m points differs: choices and counts as the prior weighs them.
+
+    Two numbers differ or they do not: by how much they do would make the ends of a range the least alike.
+    """
+    weights = jnp.exp(prior_mean(about).hamming)[about.block]
+    return _squared_distances(a[0], b[0], weights) + _of_one(about) * (a[1][:, None] != b[1]).sum(-1)
 
 
 def noise_variance(hyper: Hyperparameters) -> jax.Array:
