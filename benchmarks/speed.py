@@ -156,7 +156,7 @@ def reinforce(rounds: int) -> None:
     for size in (256, 4096):
         title(f'REINFORCE, {size:,} points of {GENES} decisions, an update')
         own = search.REINFORCE(batch_size=size)
-        hand = by_hand.reinforce(size, GENES, generations, own.learning_rate, own.entropy, own.decay)
+        hand = by_hand.reinforce(size, GENES, generations, own.learning_rate, own.entropy / GENES, own.decay)
         runs = {'closed form, by hand': hand, 'REINFORCE': ours.controller_alone(own, GENES, generations)}
         times = fastest(runs, rounds)
         rows(times, generations, size)

@@ -40,12 +40,13 @@ class Policy(Object):
     def gradient(
         self, space: Space, parameters: Parameters, dna: DNA, weight: jax.Array, entropy: jax.Array | float
     ) -> Parameters:
-        """The gradient of sum(weight * log_prob(dna)) + entropy * (mean entropy of the decisions in use).
+        """The gradient of sum(weight * log_prob(dna)) + entropy * (entropy of the decisions in use).
 
         Args:
           space: static.
           parameters: of the policy.
           dna: n canonical points.
           weight: float32[n].
-          entropy: the coefficient of the entropy, averaged over the points whose weight is not exactly 0.
+          entropy: the coefficient of the entropy, summed over decisions and averaged over the points whose weight is
+            not exactly 0.
         """

@@ -41,15 +41,18 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
     (`Autoregressive` conditions on earlier decisions), and rewards are ranks, so that the scale of fitness does not
     matter.
 
-    The defaults were chosen on NAS-Bench-201 (cifar10), HPOBench (phoneme, australian) and NAS-Bench-Graph (cora), 100
-    seeds each: on the first, accuracy is .71, .42, .13 and .007 points below the optimum after 50, 100, 200 and 500
-    evaluations; random search is at .86, .60, .44 and .29.
+    The defaults were chosen on six tables, 400 seeds each: on NAS-Bench-201 (cifar10) accuracy is .56, .26, .05 and
+    .003 points below the optimum after 50, 100, 200 and 500 evaluations, where random search is at .86, .60, .44 and
+    .29; on HPOBench (phoneme) .86, .48, .27 and .10. Fast learning needs much entropy: with batches of 5, a learning
+    rate of .07 and an entropy of .06 it is .70, .40, .14 and .007 on the former. Of 100 decisions among five values, of
+    which one is right, 51 are right after 200 evaluations, 74 after 500 and 97 after 2,000.
 
     Attributes:
       batch_size: B, points per `ask`; every `tell` is one step of Adam.
       policy: a `policy_gradient.Factored` or `policy_gradient.Autoregressive`.
       learning_rate: of Adam; ten times too much makes the policy collapse.
-      entropy: the coefficient of the mean entropy of a decision, which keeps the policy from collapsing.
+      entropy: the coefficient of the mean entropy of a decision, which keeps the policy from collapsing. The more
+        decisions there are, the less does fitness say of each, so that their sum would win.
       reward: 'rank' among the last `window` points, or 'value': the distance from a moving average in deviations.
       window: W.
       decay: of the moving average and deviation, per `tell`.
@@ -61,10 +64,10 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
     (1, 3)
     """
 
-    batch_size: int = 5
+    batch_size: int = 3
     policy: Policy = Factored()
-    learning_rate: float = 0.07
-    entropy: float = 0.01
+    learning_rate: float = 0.16
+    entropy: float = 1.0
     reward: Kind = 'rank'
     window: int = 64
     decay: float = 0.9
@@ -87,7 +90,7 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
         baseline = see(state.baseline, values, self.decay)
         good = jnp.isfinite(values)
         weight = advantages(baseline, values, self.reward) / jnp.maximum(good.sum(), 1)
-        ascent = self.policy.gradient(space, state.policy, dna, weight, self.entropy)
+        ascent = self.policy.gradient(space, state.policy, dna, weight, of_each(space, self.entropy))
         policy, optimizer = step(self._optimizer(), ascent, state.optimizer, state.policy, good.any())
         return ReinforceState(policy, optimizer, baseline)
 
@@ -95,6 +98,11 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
         import optax  # on first use: it costs a tenth of a second
 
         return optax.adam(self.learning_rate)
+
+
+def of_each(space: Space, entropy: float) -> float:
+    """The coefficient of each decision's entropy that is one of their mean."""
+    return entropy / max(1, len(space.decisions))
 
 
 def step(
