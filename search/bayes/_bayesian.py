@@ -47,7 +47,7 @@ class BayesianState:
 class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     """Gaussian-process optimization over mixed and conditional spaces (Snoek et al., 2012, 1206.2944).
 
-    The first `num_initial` points are random, each the one of sixteen that differs most from those before it; points
+    The first `num_initial` points are random, each that of up to sixteen that differs most from those before it; points
     that others found count too. Then each `ask` fits the kernel by a few steps of ascent on the marginal likelihood,
     going on from the last fit, and proposes the points of highest acquisition that an evolutionary climb finds, never
     one that is known. Points of one batch, and those still awaited, count as if they had returned their expected value
