@@ -102,7 +102,7 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
 
 def of_each(space: Space, entropy: float) -> float:
     """The coefficient of each decision's entropy that is one of their mean."""
-    return entropy / max(1, len(space.decisions))
+    return entropy / len(space.decisions)
 
 
 def step(
