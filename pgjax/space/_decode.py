@@ -12,7 +12,7 @@ import numpy as np
 from pgjax.space._plan import Choice, Computed, Constant, Inner, Many, Node, Number
 from pgjax.space._scales import float_value, float_values, int_value
 from pgjax.space._switch import Switch
-from pgjax.space._traced import Genes
+from pgjax.space._traced import TracedNumbers
 from pgjax.symbolic import Dict, List, Object
 from pgjax.symbolic._bind import bind, is_open
 
@@ -148,10 +148,10 @@ class _RowNumbers:
 
 def decode_traced(root: Node, choices: jax.Array, floats: jax.Array) -> Any:
     """One member inside jit: like `decode_rows`, in float32."""
-    return _decode_many(root, Genes(root, choices, floats))
+    return _decode_many(root, TracedNumbers(root, choices, floats))
 
 
-def _decode_many(node: Node, numbers: _RowNumbers | Genes) -> Any:
+def _decode_many(node: Node, numbers: _RowNumbers | TracedNumbers) -> Any:
     if isinstance(node, Constant):
         return node.value
     if isinstance(node, Choice):

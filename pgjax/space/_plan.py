@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from pgjax.symbolic import format_
@@ -210,8 +210,7 @@ def genes_of(node: Node) -> set[Gene]:
     if isinstance(node, Number):
         return {(node.kind == 'float', node.column)}
     found = {(False, node.column)} if isinstance(node, Choice) else set()
-    parts = [node.source] if isinstance(node, Computed) else below(node)
-    return found.union(*map(genes_of, parts))
+    return found.union(*map(genes_of, read_by(node)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -246,3 +245,8 @@ def below(node: Node) -> Iterator[Node]:
         yield from node.slots
     elif isinstance(node, Computed) and node.decides:
         yield node.source
+
+
+def read_by(node: Node) -> Iterable[Node]:
+    """The nodes that the value of a node is made of: those below, and the sources of a derived value."""
+    return [node.source] if isinstance(node, Computed) else below(node)

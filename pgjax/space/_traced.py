@@ -6,6 +6,7 @@ numbers are one step of the program and not a hundred.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
@@ -14,21 +15,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.space._plan import Choice, Node, Number, Plain, below
+from pgjax.space._plan import Choice, Node, Number, Plain, read_by
 from pgjax.space._scales import at_position
 
 _FEW = 8  # candidates that are sooner compared with than looked up
 
-Run = tuple[Hashable, range]  # what the decisions are, and the columns that they have side by side
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Run:
+    """Decisions that are alike, by their columns."""
+
+    start: int
+    stop: int
 
 
-class Genes:
+class TracedNumbers:
     """The numbers of one member of a plan, int32[C] and float32[F], traced. Nothing here is structural."""
 
     def __init__(self, root: Node, choices: jax.Array, floats: jax.Array):
         self.choices, self.floats = choices, floats
         self._runs = _runs(root)
-        self._values: dict[Run, jax.Array] = {}
+        self._values: dict[_Run, jax.Array] = {}
 
     def index(self, column: int) -> jax.Array:
         """int32[], a choice itself."""
@@ -44,19 +51,16 @@ class Genes:
 
     def select(self, node: Choice, branches: tuple[Any, ...]) -> Any:
         """The chosen one of some values of one structure."""
-        if _kind(node) is not None:
+        if node in self._runs:
             return self._in_run(node, self.choices, lambda genes: _look_up(branches, genes))
         index = self.choices[node.column]
         return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves])[index], *branches)
 
     def _in_run(self, node: Choice | Number, genes: jax.Array, values: Callable[[jax.Array], jax.Array]) -> jax.Array:
-        column = node.column
-        run = self._runs.get(
-            node, (node, range(column, column + 1))
-        )  # sources of derived values are nodes of their own
+        run = self._runs[node]
         if run not in self._values:
-            self._values[run] = values(jax.lax.slice_in_dim(genes, run[1].start, run[1].stop))
-        return jax.lax.index_in_dim(self._values[run], column - run[1].start, keepdims=False)
+            self._values[run] = values(jax.lax.slice_in_dim(genes, run.start, run.stop))
+        return jax.lax.index_in_dim(self._values[run], node.column - run.start, keepdims=False)
 
 
 def _on_scale(genes: jax.Array, node: Number) -> jax.Array:
@@ -79,17 +83,18 @@ def _look_up(table: tuple[Any, ...], genes: jax.Array) -> jax.Array:
     return chosen
 
 
-def _runs(root: Node) -> dict[Node, Run]:
+def _runs(root: Node) -> dict[Node, _Run]:
+    """The run of each number and of each choice among numbers."""
     alike: dict[Hashable, dict[int, list[Node]]] = {}
     for node in _nodes(root):
         kind = _kind(node)
         if kind is not None:
             alike.setdefault(kind, {}).setdefault(node.column, []).append(node)
-    found: dict[Node, Run] = {}
-    for kind, members in alike.items():
+    found: dict[Node, _Run] = {}
+    for members in alike.values():
         for _, side_by_side in itertools.groupby(enumerate(sorted(members)), lambda pair: pair[1] - pair[0]):
             columns = [column for _, column in side_by_side]
-            run = kind, range(columns[0], columns[-1] + 1)
+            run = _Run(columns[0], columns[-1] + 1)
             found.update((node, run) for column in columns for node in members[column])
     return found
 
@@ -105,5 +110,5 @@ def _kind(node: Choice | Number) -> Hashable:
 def _nodes(node: Node) -> Iterator[Choice | Number]:
     if isinstance(node, (Choice, Number)):
         yield node
-    for part in below(node):
+    for part in read_by(node):
         yield from _nodes(part)
