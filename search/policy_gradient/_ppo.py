@@ -126,8 +126,7 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
         def epoch(carry: tuple[Parameters, Any], _: None) -> tuple[tuple[Parameters, Any], None]:
             parameters, moments = carry
             now = self.policy.log_prob(space, parameters, memory.dna)
-            of_decision = (now - memory.log_prob) / len(space.decisions)
-            weight = clipped_weight(of_decision, gain, self.clip) / number
+            weight = clipped_weight(of_each(space, now - memory.log_prob), gain, self.clip) / number
             ascent = self.policy.gradient(space, parameters, memory.dna, weight, of_each(space, self.entropy))
             return step(self._optimizer(), ascent, moments, parameters, happens), None
 

@@ -100,9 +100,9 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
         return optax.adam(self.learning_rate)
 
 
-def of_each(space: Space, entropy: float) -> float:
-    """The coefficient of each decision's entropy that is one of their mean."""
-    return entropy / len(space.decisions)
+def of_each(space: Space, total: Any) -> Any:
+    """What falls to each decision of what belongs to all."""
+    return total / len(space.decisions)
 
 
 def step(
