@@ -18,7 +18,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from quality import CONTROLLERS
+from quality import CONTROLLERS, report
 
 import pgjax as pg
 from pgjax import search
@@ -65,16 +65,13 @@ def main(argv):
     options = parser.parse_args(argv)
     if options.seeds < 2 or not 0 <= options.neighbours < options.decisions:
         parser.error('at least 2 seeds, and fewer neighbours than decisions')
-    marks = [mark for mark in MARKS if mark <= options.budget]
-    print(f'{options.decisions} decisions, {options.neighbours} neighbours each, {options.seeds} seeds; after {marks}')
     for name in options.controllers.split(','):
         controller = search.Auto(budget=options.budget) if name == 'auto' else CONTROLLERS[name]
         about = controller, options.decisions, options.neighbours
         start = time.perf_counter()
         found = np.stack([best_so_far(*about, seed, options.budget) for seed in range(options.seeds)])
-        at = [found[:, mark - 1] for mark in marks]
-        cells = [f'{x.mean():7.3f} +- {x.std(ddof=1) / len(x) ** 0.5:.3f}' for x in at]
-        print(f'{name:14} {"  ".join(cells)}  {time.perf_counter() - start:6.1f} s', flush=True)
+        title = f'{options.decisions} decisions, K = {options.neighbours}'
+        report(title, name, found, time.perf_counter() - start, MARKS)
 
 
 if __name__ == '__main__':

@@ -87,11 +87,11 @@ def _suggest(trial, index, arity, ordinal):
     return trial.suggest_categorical(f'd{index}', list(range(arity)))
 
 
-def report(table, name, found, seconds):
-    """One row."""
-    at = [found[:, mark - 1] for mark in MARKS if mark <= found.shape[1]]
+def report(title, name, found, seconds, marks=MARKS):
+    """One row of float64[seeds, budget]."""
+    at = [found[:, mark - 1] for mark in marks if mark <= found.shape[1]]
     cells = [f'{x.mean():8.4f} +- {x.std(ddof=1) / len(x) ** 0.5:.4f}' for x in at]
-    print(f'{table.name:24} {name:18} {len(found):4} seeds  {"  ".join(cells)}  {seconds:6.1f} s', flush=True)
+    print(f'{title:24} {name:18} {len(found):4} seeds  {"  ".join(cells)}  {seconds:6.1f} s', flush=True)
 
 
 def main(argv):
@@ -110,7 +110,7 @@ def main(argv):
         for name in options.controllers:
             start = time.perf_counter()
             found = regrets(table, CONTROLLERS[name], options.seeds, options.budget, name in ONE_BY_ONE)
-            report(table, name, found, time.perf_counter() - start)
+            report(table.name, name, found, time.perf_counter() - start)
         peers = {
             'evolution, by hand': (evolution_regrets, options.seeds),
             'process, by hand': (process_regrets, options.by_hand),
@@ -119,7 +119,7 @@ def main(argv):
         for name, (search_table, seeds) in peers.items():
             start = time.perf_counter()
             if seeds:
-                report(table, name, search_table(table, seeds, options.budget), time.perf_counter() - start)
+                report(table.name, name, search_table(table, seeds, options.budget), time.perf_counter() - start)
 
 
 if __name__ == '__main__':
