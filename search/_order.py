@@ -97,14 +97,27 @@ def _lowest(keys: Sequence[Key], there: jax.Array, size: int, count: Any) -> jax
 
 
 def _nth(word: jax.Array, counted: Any, number: jax.Array, bits: int) -> jax.Array:
-    """uint32[]: the number-th of the words counted, in ascending order; bit by bit, from the highest."""
+    """uint32[]: the number-th of the words counted, in ascending order; two bits at a time, from the highest.
 
-    def with_bit(index: jax.Array, found: jax.Array) -> jax.Array:
-        higher = found | jnp.uint32(1) << (bits - 1 - index).astype(jnp.uint32)
-        fewer = (counted & (word < higher)).sum(dtype=jnp.int32) < number
-        return jnp.where(fewer, higher, found)
+    The three counts are one reduction: it is what XLA makes in one pass on a CPU, where a count alone takes two more
+    steps of the program.
+    """
 
-    return jax.lax.fori_loop(0, bits, with_bit, jnp.uint32(0))
+    def with_bits(index: jax.Array, found: jax.Array) -> jax.Array:
+        shift = 2 * (steps - 1 - index).astype(jnp.uint32)
+        below = [counted & (word < (found | np.uint32(digit) << shift)) for digit in (1, 2, 3)]
+        counts = _sums(*(x.astype(jnp.int32) for x in below))
+        digit = sum((count < number).astype(jnp.uint32) for count in counts)
+        return found | digit << shift
+
+    steps = -(-bits // 2)
+    return jax.lax.fori_loop(0, steps, with_bits, jnp.uint32(0))
+
+
+def _sums(*columns: jax.Array) -> Sequence[jax.Array]:
+    """int32[]: the sum of each int32[N], in one pass over all."""
+    add = lambda some, more: tuple(x + y for x, y in zip(some, more, strict=True))  # noqa: E731
+    return jax.lax.reduce(columns, (np.int32(0),) * len(columns), add, (0,))
 
 
 def _running_count(true: jax.Array) -> jax.Array:
