@@ -45,8 +45,7 @@ def nsga2(size: int, genes: int, generations: int) -> Run:
     """The problem of `peers.pymoo_nsga2`, evaluated on decoded experiments."""
 
     def counts(exp: Any, key: jax.Array) -> Any:
-        values = jnp.stack(list(exp))
-        return {'zeros': (values == 0).sum(), 'ones': (values == 1).sum()}
+        return {'zeros': sum(value == 0 for value in exp), 'ones': sum(value == 1 for value in exp)}
 
     controller = search.NSGA2(population_size=size, batch_size=size)
     objectives = ['zeros', 'ones']
@@ -58,8 +57,7 @@ def map_elites(size: int, genes: int, generations: int) -> Run:
     """The problem of `peers.qdax_map_elites`, evaluated on decoded experiments."""
 
     def evaluate(exp: Any, key: jax.Array) -> Any:
-        values = jnp.stack(list(exp))
-        return {'f': -((values - 0.5) ** 2).sum(), 'x': values[0], 'y': values[1]}
+        return {'f': -sum((value - 0.5) ** 2 for value in exp), 'x': exp[0], 'y': exp[1]}
 
     template = [pg.floatv(0.0, 1.0) for _ in range(genes)]
     controller = search.MapElites(bins=CELLS, batch_size=size, initial_size=size)
