@@ -14,7 +14,9 @@ from pgjax.space._decode import decode_one
 from pgjax.space._order import Order
 from pgjax.space._plan import Choice, Computed, Constant, Inner, Layout, Many, Node, Number, Plain, genes_of
 from pgjax.space._scales import float_gene, int_value
-from pgjax.symbolic import Object, Placeholder, children, eq
+from pgjax.symbolic import Object, Placeholder, children, eq, get
+from pgjax.symbolic._bind import is_open
+from pgjax.symbolic._resolve import Inferred, Inherited, resolve, unresolved
 
 _MOST_TRIED = 4096  # points of a function's arguments that are tried one by one, where it has no inverse
 
@@ -61,7 +63,7 @@ class _Encoder:
 
     def node(self, node: Node, value: Any, path: tuple[Any, ...]) -> None:
         if isinstance(node, Constant):
-            if not eq(node.value, value):
+            if not _fits(node.value, value):
                 raise _MismatchError(path, f'expected {show(node.value)}, got {show(value)}')
         elif isinstance(node, Inner):
             self.inner(node, value, path)
@@ -85,7 +87,7 @@ class _Encoder:
         for key, expected in ours:
             if key in still_open:
                 self.node(still_open[key], given[key], (*path, key))
-            elif expected is not given[key] and not eq(expected, given[key]):
+            elif expected is not given[key] and not _fits(expected, given[key]):
                 raise _MismatchError((*path, key), f'expected {show(expected)}, got {show(given[key])}')
 
     def many(self, node: Many, value: Any, path: tuple[Any, ...]) -> None:
@@ -186,9 +188,41 @@ def _find(candidates: Any, indices: Any, value: Any, path: tuple[Any, ...]) -> i
     for strict in (True, False):
         for index in indices:
             candidate = candidates[index]
-            if candidate is value or ((not strict or type(candidate) is type(value)) and eq(candidate, value)):
+            if candidate is value or ((not strict or type(candidate) is type(value)) and _fits(candidate, value)):
                 return index
     raise _MismatchError(path, f'{show(value)} is none of the {len(candidates)} candidates that may stand here')
+
+
+def check_resolved(made: Any, value: Any) -> None:
+    """Checks what stands for inherited and inferred values, which `_fits` let pass.
+
+    Args:
+      made: what the genes decode to, not yet resolved.
+      value: what was encoded.
+
+    Raises:
+      DnaError: `value` has something else there.
+    """
+    resolved = resolve(made)
+    for path, place in unresolved(made):
+        expected, given = get(resolved, path), get(value, path)
+        if not _close(expected, given):
+            raise DnaError(
+                f'{path}: the object is no point of the space: expected {show(expected)}, for which '
+                f'{show(place)} stands, got {show(given)}.'
+            )
+
+
+def _fits(expected: Any, value: Any) -> bool:
+    """Whether a part without holes is `value`; what it will inherit or infer may be anything."""
+    if isinstance(expected, (Inherited, Inferred)):
+        return True
+    if not is_open(expected) or not isinstance(value, type(expected)):
+        return eq(expected, value)
+    ours, theirs = children(expected), dict(children(value) or ())
+    if ours is None:
+        return eq(expected, value)
+    return {key for key, _ in ours} == set(theirs) and all(_fits(part, theirs[key]) for key, part in ours)
 
 
 def _close(a: Any, b: Any) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -34,3 +37,24 @@ def partition(rows: np.ndarray) -> list[np.ndarray]:
     numbers = np.fromiter((labels.setdefault(row, len(labels)) for row in packed.tolist()), np.intp, len(rows))
     order = np.argsort(numbers, kind='stable')
     return np.split(order, np.cumsum(np.bincount(numbers))[:-1])
+
+
+def stacked(indices: np.ndarray, members: Sequence[Any]) -> list[Group]:
+    """Members that are known one by one, at positions int[n], in groups of one structure."""
+    alike: dict[Any, list[int]] = {}
+    flat = [jax.tree.flatten(member) for member in members]
+    for row, (_, treedef) in enumerate(flat):
+        alike.setdefault(treedef, []).append(row)
+    found = []
+    for treedef, rows in alike.items():
+        columns = zip(*(flat[row][0] for row in rows), strict=True)
+        found.append(Group(indices[rows], treedef.unflatten(jax.device_put(list(map(_column, columns))))))
+    return found
+
+
+def _column(leaves: tuple[Any, ...]) -> Any:
+    """[n, ...], one leaf of n members."""
+    if isinstance(leaves[0], jax.Array):
+        return jnp.stack(leaves)
+    column = np.stack([np.asarray(leaf) for leaf in leaves])
+    return column.astype(jax.dtypes.canonicalize_dtype(column.dtype), copy=False)

@@ -13,12 +13,13 @@ from pgjax._errors import DnaError, SpaceError, show
 from pgjax.space import _check, _decode, _encode, _genes, _layout, _trace, _versions
 from pgjax.space._compile import Decoder, compile_decoder
 from pgjax.space._dna import DNA
-from pgjax.space._groups import Group, partition
+from pgjax.space._groups import Group, partition, stacked
 from pgjax.space._layout import Where
 from pgjax.space._parts import Partition
 from pgjax.space._plan import ConstrainedGroup, Decision
 from pgjax.space._points import PointMethods
 from pgjax.symbolic import List, Object, Placeholder, hash_
+from pgjax.symbolic._resolve import Inferred, resolve, unresolved
 
 T = TypeVar('T')
 
@@ -68,11 +69,26 @@ class Space(PointMethods):
         return f'Space(size={show(self.size)}, num_choices={self.num_choices}, num_floats={self.num_floats})'
 
     @functools.cached_property
-    def _decoder(self) -> Decoder:
+    def _plain_decoder(self) -> Decoder:
         return compile_decoder(self._layout.root)
 
+    @functools.cached_property
+    def _decoder(self) -> Decoder:
+        plain = self._plain_decoder
+        return (lambda choices, floats: resolve(plain(choices, floats))) if self._unresolved else plain
+
+    @functools.cached_property
+    def _unresolved(self) -> bool:
+        """Whether the template has values that depend on where they stand: they are filled in once all is decided."""
+        return bool(unresolved(self.template))
+
+    @functools.cached_property
+    def _infers(self) -> bool:
+        """Whether functions of the whole object are among them, which know one member and no arrays of many."""
+        return any(isinstance(place, Inferred) for _, place in unresolved(self.template))
+
     def decode(self, dna: DNA) -> Any:
-        """The object at a point.
+        """The object at a point, with `pg.resolve`d values.
 
         Args:
           dna: one point; a batch on the host gives a list of objects. Inside `jit` or `vmap`, one traced point.
@@ -105,7 +121,8 @@ class Space(PointMethods):
             raise SpaceError(
                 f'A traced DNA is one point; this one has leading axes {dna.shape}: use jax.vmap(space.decode).'
             )
-        return _decode.decode_traced(self._layout.root, dna.choices, dna.floats)
+        made = _decode.decode_traced(self._layout.root, dna.choices, dna.floats)
+        return resolve(made) if self._unresolved else made
 
     def encode(self, value: Any) -> DNA:
         """The canonical point at which an object stands: the inverse of `decode`.
@@ -119,7 +136,12 @@ class Space(PointMethods):
         if isinstance(value, list) and not isinstance(self.template, (List, Placeholder)):
             points = [self.encode(v) for v in value]
             return DNA(np.stack([p.choices for p in points]), np.stack([p.floats for p in points]))
-        return DNA(*_encode.encode(self._layout, value))
+        if not self._unresolved:
+            return DNA(*_encode.encode(self._layout, value))
+        value = resolve(value)
+        choices, floats = _encode.encode(self._layout, value)
+        _encode.check_resolved(self._plain_decoder(choices.tolist(), floats.tolist()), value)
+        return DNA(choices, floats)
 
     def try_encode(self, value: Any) -> DNA | None:
         """`encode`, or None where no point decodes to `value`."""
@@ -153,8 +175,11 @@ class Space(PointMethods):
             raise DnaError(f'groups needs a population [P, ...]; this DNA has leading axes {host.shape}.')
         found = []
         for indices in partition(_genes.structure_key(self._structural_columns, host)):
-            rows = _decode.decode_rows(self._layout.root, host.choices[indices], host.floats[indices])
-            found.append(Group(indices, rows))
+            if self._infers:
+                found.extend(stacked(indices, self.decode(host[indices])))
+            else:
+                rows = _decode.decode_rows(self._layout.root, host.choices[indices], host.floats[indices])
+                found.append(Group(indices, resolve(rows) if self._unresolved else rows))
         return found
 
     def partition(self, parts: Mapping[str, Callable[[Any], bool]]) -> Partition:

@@ -112,7 +112,7 @@ def resolve(root: T, overrides: Mapping[str, Any] | None = None) -> T:
     {'rate': 0.1, 'net': {'rate': 0.1}}
     """
     while is_open(root):
-        places = _places(root)
+        places = unresolved(root)
         updates, undecided = _inherited_values(root, places, overrides or {})
         if not updates:
             updates = _inferred_values(root, places, undecided)
@@ -122,7 +122,7 @@ def resolve(root: T, overrides: Mapping[str, Any] | None = None) -> T:
     return root
 
 
-def _places(root: Any) -> list[tuple[Path, Placeholder]]:
+def unresolved(root: Any) -> list[tuple[Path, Placeholder]]:
     """Where inherited and inferred values stand, holes' candidates included."""
     found: list[tuple[Path, Placeholder]] = []
     pending: list[tuple[tuple[Any, ...], Any]] = [((), root)]
