@@ -15,11 +15,12 @@ from pgjax.search.bayes import TPE, Bayesian
 from pgjax.search.bayes._acquisition import log_expected_improvement
 from pgjax.search.bayes._features import blocks, features, is_ordered
 from pgjax.search.bayes._kernel import Hyperparameters, kernel, noise_variance, prior_deviation, prior_mean
+from pgjax.search.bayes._learned import _nearness, _seen_by
 from pgjax.search.bayes._observations import await_points, empty, observe, told_first
 from pgjax.search.bayes._parzen import Parzen, draw, log_density
 from pgjax.search.bayes._posterior import covariance, fit, predict, predict_jointly
-from pgjax.search.bayes._warp import half_logarithm, normal_scores, power_or_ranks, yeo_johnson
-from pgjax.space import concatenate
+from pgjax.search.bayes._warp import half_logarithm, near_best, normal_scores, yeo_johnson
+from pgjax.space import DNA
 
 # Every kind of decision, and four among the same candidates, of which the slots of `cells` must differ.
 SPACE = pg.search_space(
@@ -222,39 +223,30 @@ def test_the_power_of_outcomes_is_the_most_likely_one():
         np.testing.assert_allclose(found, (made - made.mean()) / made.std(), atol=0.1)  # powers are an eighth apart
 
 
-def test_outcomes_of_few_values_are_ranks_if_many_random_ones_are_at_a_ceiling():
-    """What the random points say stays, however many of those that the model chose come near the best."""
+@pytest.mark.parametrize('scale', [1.0, 1e-3, 3e38])
+def test_how_near_the_best_outcomes_are(scale):
+    outcomes = scale * jnp.array([0.0, -0.125, -0.2, -0.25, -1.0, -jnp.inf, 1.0])
+    told = jnp.arange(7) < 6
+    np.testing.assert_allclose(near_best(outcomes, told), [1.0, 0.5, 0.2, 0.0, 0.0, 0.0, 0.0], atol=1e-5)
+    np.testing.assert_array_equal(near_best(jnp.full(7, scale), told)[:6], 1.0)
+    np.testing.assert_array_equal(near_best(jnp.full(7, -jnp.inf), told), 0.0)
+
+
+def test_outcomes_of_few_values_are_ranks_at_a_ceiling():
+    """Wherever the model has looked since: of random points, not of those that it chose."""
     space = pg.search_space({'x': pg.intv(0, 49)})
-    controller = Bayesian(num_initial=9, capacity=32, num_candidates=32)
-    ask, tell = (jax.jit(functools.partial(f, space)) for f in (controller.ask, controller.tell))
-    spread, bunched = np.linspace(-1.0, 0.0, 9), np.r_[np.linspace(-1.0, -0.5, 5), -0.03, -0.02, -0.01, 0.0]
-    for outcomes, expected in ((spread, 1 / 9), (bunched, 4 / 9), (np.r_[spread[:-1], np.nan], 1 / 8)):
-        state = controller.init(space, jax.random.key(0))
-        for number, outcome in enumerate([*outcomes, -0.03, -0.02, -0.01, 0.01]):
-            dna, state = ask(state, jax.random.key(number))
-            state = tell(state, dna, jnp.full((1, 1), outcome))
-        assert float(state.learned.near_best) == pytest.approx(expected)
-    # Asked for long before anything is told, as by many workers.
-    state, points = controller.init(space, jax.random.key(0)), []
-    for number in range(12):
-        dna, state = ask(state, jax.random.key(number))
-        points.append(dna)
-    assert float(state.learned.near_best) == -1
-    state = tell(state, concatenate(points[:9]), jnp.asarray(bunched)[:, None])
-    state = ask(state, jax.random.key(12))[1]
-    assert float(state.learned.near_best) == pytest.approx(4 / 9)
-
-
-def test_a_power_counts_if_it_makes_outcomes_nearly_normal_and_random_ones_are_apart():
-    told, normal = np.ones(40, bool), np.random.default_rng(0).normal(size=40)
-    skewed, ceiling = np.exp(normal), np.where(np.arange(40) < 25, 1.0 - 1e-3 * normal**2, normal - 5.0)
-    for outcomes, near_best, plain in (
-        (skewed, 0.1, yeo_johnson),
-        (skewed, 0.4, normal_scores),
-        (ceiling, 0.1, normal_scores),
-    ):
-        outcomes = jnp.asarray(outcomes, jnp.float32)
-        np.testing.assert_array_equal(power_or_ranks(outcomes, told, jnp.float32(near_best)), plain(outcomes, told))
+    points = DNA(jnp.array([[2], [17], [32], *([x] for x in range(42, 50))]), jnp.zeros((11, 0)))
+    fresh = features(space, DNA(jnp.arange(50)[:, None], jnp.zeros((50, 0))))
+    sought = jnp.arange(11) >= 3
+    for at_ceiling, nearness in ((sought, 0.25), (~sought, 0.75)):  # 37 is as far from 32 as from 42
+        outcomes = jnp.where(at_ceiling, 1.0, -1.0) - 1e-3 * jnp.arange(11)
+        known = observe(space, empty(space, 32), points, outcomes[:, None])
+        seen = features(space, known.dna)
+        assert float(_nearness(blocks(space), known, seen, fresh)) == pytest.approx(nearness, abs=0.03)
+        made = _seen_by(blocks(space), known, seen, fresh)
+        form, other = (normal_scores, yeo_johnson)[:: 1 if nearness > 0.5 else -1]
+        np.testing.assert_allclose(made, form(known.fitness, known.told), atol=1e-5)
+        assert np.abs(made - other(known.fitness, known.told)).max() > 0.1
 
 
 @pytest.mark.parametrize('batch_size', [1, 2])

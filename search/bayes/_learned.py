@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search.bayes._features import Blocks
-from pgjax.search.bayes._kernel import Features, Hyperparameters, apart, prior_mean
+from pgjax.search.bayes._kernel import Features, Hyperparameters, apart, kernel, prior_mean
 from pgjax.search.bayes._observations import Observations
 from pgjax.search.bayes._posterior import Posterior, fit
-from pgjax.search.bayes._warp import half_logarithm, normal_scores, power_or_ranks, share_near_best
+from pgjax.search.bayes._warp import half_logarithm, near_best, normal_scores, power_or_ranks
 
 if TYPE_CHECKING:
     import optax
@@ -26,19 +26,16 @@ class Learned:
     Attributes:
       hyper: of the kernel, from which the next fit goes on.
       optimizer: its Optax state.
-      near_best: float32[], the share of random points near the best of them; -1 before they are told, and where it
-        does not matter.
     """
 
     hyper: Hyperparameters
     optimizer: Any
-    near_best: jax.Array
 
 
 def nothing(about: Blocks, optimizer: optax.GradientTransformation) -> Learned:
     """The prior."""
     mean: Any = prior_mean(about)
-    return Learned(mean, optimizer.init(mean), jnp.float32(-1.0))
+    return Learned(mean, optimizer.init(mean))
 
 
 def learn(
@@ -48,7 +45,7 @@ def learn(
     seen: Features,
     optimizer: optax.GradientTransformation,
     steps: jax.Array,
-    num_random: int,
+    fresh: Features,
 ) -> tuple[Learned, Posterior, jax.Array]:
     """Fits the model.
 
@@ -59,15 +56,14 @@ def learn(
       seen: their features.
       optimizer: of the hyperparameters.
       steps: int32[], how many it makes.
-      num_random: of how many points told the share near the best of them is kept.
+      fresh: features of random points.
 
     Returns:
       What was learned; the model; float32[N], the outcomes as it sees them.
     """
     import optax
 
-    near_best = _near_best(about, learned, known)
-    outcomes, used = _seen_by(about, known, near_best), known.order >= 0
+    outcomes, used = _seen_by(about, known, seen, fresh), known.order >= 0
 
     differences = apart(about, seen, seen)  # they are the same in every round
 
@@ -85,21 +81,22 @@ def learn(
     nowhere = jnp.zeros(number), jnp.zeros((number, number))
     hyper, memory, fitted = jax.lax.fori_loop(0, steps + 1, step, (learned.hyper, learned.optimizer, nowhere))
     model = Posterior(hyper, seen, used, *fitted)
-    kept = jnp.where(known.told.sum() < num_random, -1.0, near_best)
-    return Learned(hyper, memory, kept), model, outcomes
+    return Learned(hyper, memory), model, outcomes
 
 
-def _near_best(about: Blocks, learned: Learned, known: Observations) -> jax.Array:
-    """float32[], what was kept, or the share of all that is known so far; -1 where `_seen_by` does without."""
-    if about.has_lines or not about.is_ordered:
-        return learned.near_best
-    return jnp.where(learned.near_best < 0, share_near_best(known.fitness, known.told), learned.near_best)
-
-
-def _seen_by(about: Blocks, known: Observations, near_best: jax.Array) -> jax.Array:
+def _seen_by(about: Blocks, known: Observations, seen: Features, fresh: Features) -> jax.Array:
     """float32[N], the outcomes in the form that suits the space."""
     if about.has_lines:
         return half_logarithm(known.fitness, known.told)
     if about.is_ordered:
-        return power_or_ranks(known.fitness, known.told, near_best)
+        return power_or_ranks(known.fitness, known.told, _nearness(about, known, seen, fresh))
     return normal_scores(known.fitness, known.told)
+
+
+def _nearness(about: Blocks, known: Observations, seen: Features, fresh: Features) -> jax.Array:
+    """float32[], how near the best random points are on average, each taken to be as the most similar one known.
+
+    What was observed is no random sample: most of it was sought near the best.
+    """
+    similar = jnp.where(known.told, kernel(about, prior_mean(about), fresh, seen), -1.0)
+    return near_best(known.fitness, known.told)[jnp.argmax(similar, -1)].mean()

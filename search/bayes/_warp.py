@@ -14,9 +14,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-_NEAR = 0.1  # of the range of outcomes
-_NEARLY_NORMAL = 0.7  # squared correlation with normal scores: 1 for a normal sample (Shapiro and Francia, 1972)
-_MANY = 1 / 3  # of random points: so many near the best one stand at a ceiling
+_FAR = 0.25  # of the range of outcomes: from there on nothing is near the best
+_CEILING = 0.4  # so near the best are random points on average where they stand at a ceiling
 
 
 def normal_scores(fitness: jax.Array, told: jax.Array) -> jax.Array:
@@ -51,24 +50,24 @@ def yeo_johnson(fitness: jax.Array, told: jax.Array) -> jax.Array:
     return _with_failures(curved(powers[jnp.argmax(jax.vmap(log_likelihood)(powers))]), known, told)
 
 
-def power_or_ranks(fitness: jax.Array, told: jax.Array, near_best: jax.Array) -> jax.Array:
-    """A power of outcomes, or ranks where no power tells good ones apart.
+def power_or_ranks(fitness: jax.Array, told: jax.Array, nearness: jax.Array) -> jax.Array:
+    """A power of outcomes, or ranks at a ceiling, where no power tells good ones apart.
 
-    That is so at a ceiling: where, by `near_best`, many random points are, or where no power makes outcomes nearly
-    normal.
+    Args:
+      fitness: as above.
+      told: as above.
+      nearness: float32[], of random points to the best on average, as `near_best` measures it.
     """
-    power, ranks = yeo_johnson(fitness, told), normal_scores(fitness, told)
-    correlation = (power * ranks).sum() / jnp.maximum(told.sum(), 1)
-    return jnp.where((near_best <= _MANY) & (correlation**2 > _NEARLY_NORMAL), power, ranks)
+    return jnp.where(nearness > _CEILING, normal_scores(fitness, told), yeo_johnson(fitness, told))
 
 
-def share_near_best(fitness: jax.Array, told: jax.Array) -> jax.Array:
-    """float32[], which share of outcomes lies at most a tenth of their range below the best; failures do not count."""
+def near_best(fitness: jax.Array, told: jax.Array) -> jax.Array:
+    """float32[n], how near the best: 1 at it, 0 from a fourth of the range below it on, and where failed."""
     known = told & jnp.isfinite(fitness)
-    best = jnp.max(jnp.where(known, fitness, -jnp.inf))
-    worst = jnp.min(jnp.where(known, fitness, jnp.inf))
-    near = known & (0.5 * best - 0.5 * fitness <= 0.5 * _NEAR * best - 0.5 * _NEAR * worst)  # halves do not overflow
-    return jnp.float32(near.sum() / jnp.maximum(known.sum(), 1))
+    best = 0.5 * jnp.max(jnp.where(known, fitness, -jnp.inf))  # halves: their differences do not overflow
+    worst = 0.5 * jnp.min(jnp.where(known, fitness, jnp.inf))
+    gap = jnp.where(known, best - 0.5 * fitness, jnp.inf)
+    return jnp.clip(1.0 - gap / jnp.maximum(_FAR * (best - worst), 1e-30), 0.0, 1.0)
 
 
 def half_logarithm(fitness: jax.Array, told: jax.Array) -> jax.Array:
