@@ -345,3 +345,80 @@ def test_a_traced_leaf_in_python_control_flow_is_named():
 
     with pytest.raises(jax.errors.TracerBoolConversionError, match=r'experiment\.layers\[0\]\.rate'):
         run(Net([Layer()]))
+
+
+class Series:
+    """An array-like of another library: == answers item by item, and raises where the shapes differ."""
+
+    def __init__(self, *items):
+        self.items = np.array(items)
+        self.shape = self.items.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return self.items
+
+    def __eq__(self, other):
+        return self.items == np.array(other.items if isinstance(other, Series) else other)
+
+    def __ne__(self, other):
+        return ~(self == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def arrays_in_an_array(*arrays):
+    made = np.empty(len(arrays), object)
+    made[:] = arrays
+    return made
+
+
+NAN = float('nan')
+RECORD = [('a', 'f4'), ('b', 'f4')]
+
+
+@pytest.mark.parametrize(
+    ('a', 'b'),
+    [
+        (np.float32(1), [1.0, 1.0]),
+        (np.float32(1), [[1], [1, 2]]),
+        (np.True_, []),
+        (np.float32(0.1), 0.1),
+        (np.datetime64('2020-01-01'), [1, [2]]),
+        (np.dtype('f4'), 'f4'),
+        (np.dtype('f4'), np.float32),
+        (arrays_in_an_array(np.ones(2), np.ones(3)), arrays_in_an_array(np.ones(2), np.zeros(3))),
+        (np.array([(1.0, NAN)], RECORD), np.array([(2.0, NAN)], RECORD)),
+        (Series(1, 2), [1, 2]),
+        (Series(1, 2), Series(1)),
+        (Series(1, 1), Series(1, 2)),
+    ],
+)
+def test_unequal_to_what_numpy_broadcasts_or_rounds(a, b):
+    assert pg.Dict(v=a) != pg.Dict(v=b)
+    assert pg.Dict(v=b) != pg.Dict(v=a)
+    assert pg.diff(pg.Dict(v=a), pg.Dict(v=b))
+
+
+@pytest.mark.parametrize(
+    ('a', 'b'),
+    [
+        (np.float32('nan'), np.float32('nan')),
+        (np.float64('nan'), np.float64('nan')),
+        (np.float32('nan'), NAN),
+        (np.longdouble('nan'), NAN),
+        (np.datetime64('NaT'), np.datetime64('NaT')),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3.0),
+        (np.str_('a'), 'a'),
+        (np.array([(1.0, NAN)], RECORD), np.array([(1.0, NAN)], RECORD)),
+        (arrays_in_an_array(np.ones(2), np.array([NAN])), arrays_in_an_array(np.ones(2), np.array([NAN]))),
+    ],
+)
+def test_equal_scalars_and_arrays_hash_alike(a, b):
+    assert pg.Dict(v=a) == pg.Dict(v=b)
+    assert hash(pg.Dict(v=a)) == hash(pg.Dict(v=b))
+    assert not pg.diff(pg.Dict(v=a), pg.Dict(v=b))
+
+
+def test_array_likes_of_other_libraries_compare_by_content():
+    assert pg.Dict(v=Series(1, NAN)) == pg.Dict(v=Series(1, NAN))

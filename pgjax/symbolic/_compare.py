@@ -96,6 +96,8 @@ def _pairs(a: Any, b: Any, strict: bool) -> Iterable[tuple[Any, Any]] | None:
         return zip(a, b, strict=True)
     if isinstance(a, dict) and isinstance(b, dict):
         return [(item, b[key]) for key, item in a.items()] if len(a) == len(b) and a.keys() == b.keys() else None
+    if _holds_objects(a) and _holds_objects(b):
+        return zip(a.ravel().tolist(), b.ravel().tolist(), strict=True) if a.shape == b.shape else None
     return () if not hasattr(kind, '__pg_fields__') and _equal_leaves(a, b, strict) else None
 
 
@@ -116,8 +118,48 @@ def _are_twins(a: Any, b: Any) -> bool:
 
 
 def _equal_others(a: Any, b: Any) -> bool:
-    result = a == b
-    return bool(result) if not is_array(result) else bool(np.all(result))
+    a, b = _plain(a), _plain(b)
+    if _is_elementwise(a) or _is_elementwise(b):
+        return a.__class__ is b.__class__ and _equal_elements(a, b)
+    if isinstance(a, _INEXACT) and isinstance(b, _INEXACT) and a != a and b != b:
+        return True
+    return bool(a == b) and (a.__class__ is b.__class__ or _hash_alike(a, b))
+
+
+_INEXACT = (float, complex, np.inexact)
+_UNITS_OR_FIELDS = (np.datetime64, np.timedelta64, np.void)  # scalars that Python has no exact twin of
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as Python's: NumPy's own == rounds to the lesser precision, and broadcasts over lists."""
+    return value.item() if isinstance(value, np.generic) and not isinstance(value, _UNITS_OR_FIELDS) else value
+
+
+def _hash_alike(a: Any, b: Any) -> bool:
+    """False for what only looks equal: a dtype and its name, say, which NumPy compares by meaning."""
+    try:
+        return hash(a) == hash(b)
+    except TypeError:  # not hashable: == alone decides
+        return True
+
+
+def _is_elementwise(value: Any) -> bool:
+    """Whether == may answer with an array: what NumPy can convert, such as a pandas Series."""
+    return hasattr(type(value), '__array__') and not isinstance(value, np.inexact)
+
+
+def _equal_elements(a: Any, b: Any) -> bool:
+    """Whether two array-likes of one class are equal, NaN being equal to NaN."""
+    if getattr(a, 'shape', None) != getattr(b, 'shape', None):
+        return False
+    try:
+        return bool(np.all(np.asarray((a == b) | ((a != a) & (b != b)))))
+    except (TypeError, ValueError):  # such as pandas where the labels differ
+        return False
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == object
 
 
 def _equal_arrays(a: Any, b: Any) -> bool:
@@ -126,6 +168,8 @@ def _equal_arrays(a: Any, b: Any) -> bool:
     if isinstance(a, jax.ShapeDtypeStruct) or isinstance(b, jax.ShapeDtypeStruct):
         return type(a) is type(b)
     a, b = host_array(a), host_array(b)
+    if a.dtype.names:
+        return all(_equal_arrays(a[name], b[name]) for name in a.dtype.names)
     return bool(np.all((a == b) | ((a != a) & (b != b))))
 
 
@@ -202,18 +246,23 @@ def _hash_part(part: Any, done: dict[int, int]) -> int:
 
 
 def _hash_leaf(value: Any) -> int:
-    if value != value if isinstance(value, (float, complex)) else False:
-        return 0x7FF8  # one hash for every NaN: they are equal here
+    value = _plain(value)
+    if value != value if isinstance(value, (*_INEXACT, np.datetime64, np.timedelta64)) else False:
+        return 0x7FF8  # one hash for every NaN, and NaT: they are equal here
     if isinstance(value, jax.ShapeDtypeStruct):
         return hash((value.shape, value.dtype))
+    if _holds_objects(value):
+        return hash((value.shape, tuple(map(hash_, value.ravel().tolist()))))
     if is_array(value):
         content = host_array(value)
+        if content.dtype.names:
+            return hash(tuple(_hash_leaf(content[name]) for name in content.dtype.names))
         return hash((value.shape, str(value.dtype), _canonical_bytes(content)))
     return hash(value)
 
 
 def _canonical_bytes(content: np.ndarray) -> bytes:
-    if content.dtype.kind in 'fcV' and content.dtype.names is None:  # V: bfloat16 and its kin
+    if content.dtype.kind in 'fcV':  # V: bfloat16 and its kin
         zero = np.zeros((), content.dtype)
         content = np.where(content == 0, zero, content)  # -0.0 equals 0.0
         content = np.where(content != content, np.full((), np.nan, content.dtype), content)
