@@ -22,6 +22,7 @@ import numpy as np
 from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, TopologyError
 from pgjax.search._objective import Objective, check_metrics
 from pgjax.space import DNA, Space
+from pgjax.symbolic._traced import note_traced
 
 Evaluate = Callable[[Any, jax.Array], Any]
 Batch = Literal['auto', 'vmap', 'map']
@@ -169,7 +170,11 @@ class Evaluator:
 
         def one(member: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
             exp, trial = member
-            metrics = check_metrics(self._evaluate(exp, trial_key(key, trial)), self._objectives)
+            try:
+                metrics = check_metrics(self._evaluate(exp, trial_key(key, trial)), self._objectives)
+            except Exception as error:
+                note_traced(error, exp)
+                raise
             return {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
 
         members = (population, trials)

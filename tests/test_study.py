@@ -135,6 +135,14 @@ def test_an_evaluator_that_raises_names_trials_and_structure():
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+def test_an_evaluator_that_branches_on_a_leaf_is_told_which_and_the_cure():
+    with pytest.raises(pg.EvaluatorError) as caught:
+        run(make(), evaluate=lambda exp, key: {'y': 1.0 if exp.x > 0 else 0.0})
+    notes = ' '.join(caught.value.__cause__.__notes__)
+    assert 'traced leaves of this Dict: x.' in notes
+    assert 'static=True' in notes
+
+
 def test_an_evaluator_cannot_change_its_experiment():
     def mutates(exp, key):
         exp['n'] = 3

@@ -422,3 +422,37 @@ def test_equal_scalars_and_arrays_hash_alike(a, b):
 
 def test_array_likes_of_other_libraries_compare_by_content():
     assert pg.Dict(v=Series(1, NAN)) == pg.Dict(v=Series(1, NAN))
+
+
+class Switch(pg.Object):
+    rate: float = 0.0
+    bias: float = 0.0
+
+    def _on_bound(self):
+        self._sign = 1 if self.rate > 0 else -1
+
+    @property
+    def sign(self):
+        return self._sign
+
+
+class Call(pg.Functor):
+    switch: Switch = Switch()
+    steps: float = pg.field(default=3.0)
+
+    def _call(self):
+        return int(self.steps)
+
+
+def notes_of(error):
+    return ' '.join(error.__notes__)
+
+
+def test_the_note_of_a_traced_leaf_says_its_path_and_the_cure():
+    with pytest.raises(jax.errors.TracerBoolConversionError) as caught:
+        jax.jit(lambda switch: switch.sign)(Switch(1.0))
+    assert 'rate, bias' in notes_of(caught.value)
+    assert 'static=True' in notes_of(caught.value)
+    with pytest.raises(jax.errors.ConcretizationTypeError) as caught:
+        jax.jit(lambda call: call())(Call())
+    assert ': steps.' in notes_of(caught.value)  # it is the tracer itself that was asked

@@ -7,6 +7,7 @@ from typing import Any
 from pgjax._errors import PlaceholderError
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._placeholder import Placeholder
+from pgjax.symbolic._traced import note_traced
 
 
 def is_open(node: Any) -> bool:
@@ -52,6 +53,9 @@ def run(node: Any) -> None:
     state['_pg_binding'] = True
     try:
         node._on_bound()
+    except Exception as error:
+        note_traced(error, node)
+        raise
     finally:
         del state['_pg_binding']
     state['_pg_bound'] = True

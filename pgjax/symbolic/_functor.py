@@ -13,6 +13,7 @@ from pgjax.symbolic._compare import eq
 from pgjax.symbolic._field import REQUIRED, FieldInfo
 from pgjax.symbolic._object import Object, values_of
 from pgjax.symbolic._placeholder import MISSING
+from pgjax.symbolic._traced import note_traced
 from pgjax.symbolic._update import updated
 
 
@@ -53,7 +54,11 @@ class Functor(Object):
         """
         target = self._with_late(args, kwargs, override_args, ignore_extra_args) if args or kwargs else self
         target._check_callable()
-        return target._call()
+        try:
+            return target._call()
+        except Exception as error:
+            note_traced(error, target)
+            raise
 
     def _format_call(self) -> tuple[str, list[tuple[str | None, Any]]]:
         """How the functor prints: without the arguments that it does not have yet."""
