@@ -331,3 +331,23 @@ def test_long_paths_are_answered(depth):
     with pytest.raises(errors.PathError) as caught:
         Node().rebind({'.'.join(['x'] * depth): 1})
     check_message(caught.value, ('x',))
+
+
+@pytest.mark.parametrize(
+    ('call', 'words'),
+    [
+        (lambda: pg.unstack(Node(child=[np.ones(2), np.ones(3)], y=np.ones(2))), ('child[1]', '3', 'y has 2')),
+        (lambda: pg.unstack(Node(y=1.0)), ('y:', 'float 1.0')),
+        (lambda: pg.stack([Node(child=[1.0, np.ones(2)]), Node(child=[1.0, np.ones(3)])]), ('child[1]', '[3]', '[2]')),
+        (lambda: pg.stack([np.array(['a'])]), ('the root', 'ndarray')),
+        (lambda: pg.stack(Node()), ('iterable', 'Node')),
+    ],
+)
+def test_what_cannot_be_stacked_or_taken_apart_is_named(call, words):
+    with pytest.raises(errors.PgjaxError) as caught:
+        call()
+    check_message(caught.value, words)
+
+
+def test_members_may_come_from_any_iterable():
+    assert pg.stack(Node(y=float(i)) for i in range(3)).y.tolist() == [0.0, 1.0, 2.0]

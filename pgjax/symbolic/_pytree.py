@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from pgjax._errors import FieldTypeError, SpaceError, show
+from pgjax._keypath import from_jax_keys
 from pgjax.symbolic._placeholder import Placeholder
 from pgjax.symbolic._spec import Kind, is_array
 
@@ -182,7 +184,7 @@ class FlatForm:
         return flat
 
 
-def stack(objects: Sequence[T]) -> T:
+def stack(objects: Iterable[T]) -> T:
     """One object whose leaves have a leading axis: a population.
 
     Args:
@@ -192,7 +194,9 @@ def stack(objects: Sequence[T]) -> T:
       An object of the same classes; each leaf is an array [P, ...].
 
     Raises:
-      ValueError: no objects, or objects of different structure (the message shows the first difference).
+      ValueError: no objects, objects of different structure (the message shows the first difference), or leaves of
+        different shapes.
+      TypeError: no iterable, or a leaf that is no number and no array.
 
     >>> import pgjax as pg
     >>> class Adam(pg.Object):
@@ -200,30 +204,74 @@ def stack(objects: Sequence[T]) -> T:
     >>> pg.stack([Adam(0.1), Adam(0.2)]).lr.shape
     (2,)
     """
-    from pgjax._errors import SpaceError, show
-
-    if not objects:
+    if not isinstance(objects, Iterable):
+        raise FieldTypeError(f'pg.stack takes an iterable of objects, not one {type(objects).__name__}: pg.stack([x]).')
+    members = list(objects)
+    if not members:
         raise SpaceError('pg.stack needs at least one object.')
-    first = jax.tree.structure(objects[0])
-    for index, other in enumerate(objects):
+    first = jax.tree.structure(members[0])
+    for index, other in enumerate(members):
         if jax.tree.structure(other) != first:
             raise SpaceError(
                 f'pg.stack needs objects of equal structure; object {index} differs from object 0: '
-                f'{show(other)} against {show(objects[0])}. Group them first (space.groups).'
+                f'{show(other)} against {show(members[0])}. Group them first (space.groups).'
             )
-    return jax.tree.map(lambda *leaves: jax.numpy.stack([jax.numpy.asarray(leaf) for leaf in leaves]), *objects)
+    return jax.tree_util.tree_map_with_path(lambda path, *leaves: _stacked(path, leaves), *members)
+
+
+def _stacked(path: Any, leaves: Sequence[Any]) -> jax.Array:
+    """The leaves that stand at one path of each member, as one array."""
+    try:
+        arrays = [jax.numpy.asarray(leaf) for leaf in leaves]
+    except (TypeError, ValueError):
+        raise FieldTypeError(
+            f'{_printed(path)}: pg.stack takes numbers and arrays as leaves, got {type(leaves[0]).__name__} '
+            f'{show(leaves[0])}.'
+        ) from None
+    for index, array in enumerate(arrays):
+        if array.shape != arrays[0].shape:
+            raise SpaceError(
+                f'{_printed(path)}: pg.stack needs leaves of equal shape; object {index} has {list(array.shape)} '
+                f'where object 0 has {list(arrays[0].shape)}. Group the objects by shape first.'
+            )
+    return jax.numpy.stack(arrays)
 
 
 def unstack(population: T) -> list[T]:
-    """The members of a population, as objects without the leading axis: the inverse of `stack`."""
-    leaves, treedef = jax.tree.flatten(population)
-    if not leaves:
-        from pgjax._errors import SpaceError
+    """The members of a population, as objects without the leading axis: the inverse of `stack`.
 
+    Raises:
+      ValueError: there is no leaf, a leaf is a single number, or leaves have leading axes of different lengths.
+    """
+    keyed_leaves, treedef = jax.tree_util.tree_flatten_with_path(population)
+    if not keyed_leaves:
         raise SpaceError(
             'pg.unstack needs a population with at least one leaf: there is no leading axis to take apart.'
         )
-    return [treedef.unflatten([leaf[i] for leaf in leaves]) for i in range(len(leaves[0]))]
+    sizes = [_size(path, leaf) for path, leaf in keyed_leaves]
+    for (path, _), size in zip(keyed_leaves, sizes, strict=True):
+        if size != sizes[0]:
+            raise SpaceError(
+                f'{_printed(path)}: pg.unstack needs leading axes of equal length; this one has {size} members, '
+                f'{_printed(keyed_leaves[0][0])} has {sizes[0]}. Is this what pg.stack returned?'
+            )
+    leaves = [leaf for _, leaf in keyed_leaves]
+    return [treedef.unflatten([leaf[i] for leaf in leaves]) for i in range(sizes[0])]
+
+
+def _size(path: Any, leaf: Any) -> int:
+    """The length of a leaf's leading axis."""
+    shape = getattr(leaf, 'shape', ())
+    if not shape:
+        raise SpaceError(
+            f'{_printed(path)}: pg.unstack takes apart the leading axis of each leaf, and {type(leaf).__name__} '
+            f'{show(leaf)} has none. Is this what pg.stack returned?'
+        )
+    return shape[0]
+
+
+def _printed(path: Any) -> str:
+    return str(from_jax_keys(path)) or 'the root'
 
 
 def structure(value: Any) -> Any:
