@@ -351,3 +351,38 @@ def test_what_cannot_be_stacked_or_taken_apart_is_named(call, words):
 
 def test_members_may_come_from_any_iterable():
     assert pg.stack(Node(y=float(i)) for i in range(3)).y.tolist() == [0.0, 1.0, 2.0]
+
+
+class Named(pg.Object):
+    updates: int = 1
+    self: int = 2
+    cls: int = 3
+
+
+def test_fields_may_have_the_names_that_methods_give_their_own_arguments():
+    assert Named(self=4).rebind(updates=5, self=6, cls=7) == Named(5, 6, 7)
+    assert Named.partial(self=6, cls=7) == Named(1, 6, 7)
+    assert Named().__replace__(self=6, updates=5) == Named(5, 6)
+    assert pg.Dict(self=1, updates=2).rebind(self=3, updates=4) == {'self': 3, 'updates': 4}
+    assert pg.rebind({'root': 1, 'updates': 2}, root=3, updates=4) == {'root': 3, 'updates': 4}
+
+    @pg.functor
+    def names(updates, self, cls):
+        return updates, self, cls
+
+    assert names().rebind(updates=1)(self=2, cls=3) == (1, 2, 3)
+    with pg.detour([(Named, lambda **fields: fields)]):
+        assert Named(cls=1) == {'cls': 1}
+
+
+def test_names_that_switch_a_method_are_reserved():
+    with pytest.raises(errors.ClassDefinitionError, match=r"'raise_on_no_change'.*Choose another name"):
+
+        class Edit(pg.Object):
+            raise_on_no_change: bool = True
+
+    with pytest.raises(errors.ClassDefinitionError, match=r"'override_args'.*Choose another name"):
+
+        @pg.functor
+        def call(override_args):
+            return override_args

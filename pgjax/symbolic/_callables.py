@@ -208,7 +208,7 @@ def _gather_arguments(cls: Any, signature: Signature) -> None:
     store, named = cls.__init__, [n for n in signature.annotations if n not in (signature.extra, signature.keywords)]
     before = [n for n in named if n not in signature.after_extra]
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
         values = dict(zip(before, args, strict=False))
         rest = args[len(before) :]
         if rest and signature.extra is not None:

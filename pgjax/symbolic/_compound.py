@@ -54,7 +54,7 @@ class Compound(Object):
         return getattr(self.decomposed, name)
 
 
-def _call(self: Any, *args: Any, **kwargs: Any) -> Any:
+def _call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
     return self.decomposed(*args, **kwargs)
 
 

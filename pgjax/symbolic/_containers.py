@@ -123,7 +123,7 @@ class Dict(dict[Any, T], Generic[T]):
     _pg_flat = _pytree.FlatForm(lambda node: _flat_dict(node))
     _freeze(locals(), '__setitem__ __delitem__ __ior__ update pop popitem clear setdefault __delattr__ __setattr__')
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, /, *args: Any, **kwargs: Any):
         made = symbolic(dict(*args, **kwargs), ('Dict', None))
         dict.update(self, made)
 
@@ -140,7 +140,7 @@ class Dict(dict[Any, T], Generic[T]):
         except KeyError:
             raise AttributeError(f'Dict has no key {name!r}; its keys are {show(list(self))}.') from None
 
-    def rebind(self, *updates: Any, raise_on_no_change: bool = True, **kwargs: Any) -> Dict[T]:
+    def rebind(self, /, *updates: Any, raise_on_no_change: bool = True, **kwargs: Any) -> Dict[T]:
         """A changed copy; see `pg.rebind`."""
         from pgjax.symbolic._update import rebind
 

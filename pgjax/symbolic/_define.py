@@ -68,7 +68,7 @@ def finish(cls: Any) -> None:
         cls.__pg_pending__()
 
 
-def _deferred_init(self: Any, *args: Any, **fields: Any) -> None:
+def _deferred_init(self: Any, /, *args: Any, **fields: Any) -> None:
     finish(type(self))
     type(self).__init__(self, *args, **fields)
 
@@ -89,7 +89,7 @@ def _refuse_reserved(cls: Any, names: list[str]) -> None:
     base = getattr(_object, 'Object', None)
     if base is None:
         return
-    reserved = sorted(name for name in {*dir(base), 'replace', 'to_json', 'at'} if not name.startswith('_'))
+    reserved = sorted(name for name in {*dir(base), *cls.__pg_reserved__} if not name.startswith('_'))
     for name in names:
         if name in reserved:
             raise ClassDefinitionError(

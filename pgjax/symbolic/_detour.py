@@ -80,7 +80,7 @@ def _router(source: type, own: Any) -> Any:
     """A `__new__` for `source` that follows the context's route, else does what the class's `own` did."""
     plain = own.__func__ if isinstance(own, staticmethod) else own
 
-    def __new__(cls: type, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls: type, /, *args: Any, **kwargs: Any) -> Any:
         routes = _ROUTES.get()
         if cls is not source or source not in routes:
             make = plain or super(source, cls).__new__

@@ -36,9 +36,12 @@ class Functor(Object):
     """
 
     __pg_function__: ClassVar[Callable[..., Any] | None] = None
+    __pg_reserved__: ClassVar[frozenset[str]] = Object.__pg_reserved__ | {'override_args', 'ignore_extra_args'}
     __pg_signature__: ClassVar[Signature | None] = None
 
-    def __call__(self, *args: Any, override_args: bool = False, ignore_extra_args: bool = False, **kwargs: Any) -> Any:
+    def __call__(
+        self, /, *args: Any, override_args: bool = False, ignore_extra_args: bool = False, **kwargs: Any
+    ) -> Any:
         """Makes the call, with late arguments for what is not bound yet.
 
         Args:

@@ -73,12 +73,14 @@ class Object(metaclass=ObjectMeta):
     __match_args__: ClassVar[tuple[str, ...]] = ()
     __pg_derives__: ClassVar[bool] = False
     __pg_placeholder__: ClassVar[bool] = False
+    __pg_reserved__: ClassVar[frozenset[str]] = frozenset({'replace', 'to_json', 'at', 'raise_on_no_change'})
     __pg_fit__: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     __pg_edit__: ClassVar[tuple[Callable[..., Any], frozenset[str], bool]] = (new_like, frozenset(), True)
 
     def rebind(
         self,
         updates: Mapping[Any, Any] | Callable[..., Any] | None = None,
+        /,  # a field may have either name
         *,
         raise_on_no_change: bool = True,
         **fields: Any,
@@ -110,7 +112,7 @@ class Object(metaclass=ObjectMeta):
         def at(self, selector: Any) -> Focus[Self, Any]: ...
 
     @classmethod
-    def partial(cls, *args: Any, **fields: Any) -> Self:
+    def partial(cls, /, *args: Any, **fields: Any) -> Self:
         """An object in which fields may be missing; each absent required field holds `pg.MISSING`."""
         finish(cls)
         names = list(cls.__pg_fields__)
@@ -170,7 +172,7 @@ class Object(metaclass=ObjectMeta):
         del memo  # nothing below an immutable object needs a copy
         return self
 
-    def __replace__(self, **fields: Any) -> Self:
+    def __replace__(self, /, **fields: Any) -> Self:
         return updated(self, fields, {}, False)
 
     def __reduce__(self) -> Any:

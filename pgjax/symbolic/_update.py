@@ -28,7 +28,7 @@ Updates = Mapping[Any, Any] | Callable[..., Any]
 T = TypeVar('T')
 
 
-def rebind(root: T, updates: Updates | None = None, *, raise_on_no_change: bool = True, **fields: Any) -> T:
+def rebind(root: T, updates: Updates | None = None, /, *, raise_on_no_change: bool = True, **fields: Any) -> T:
     """A changed copy of any tree of objects, containers and arrays; see `Object.rebind`.
 
     >>> import pgjax as pg
