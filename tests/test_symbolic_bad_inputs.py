@@ -386,3 +386,46 @@ def test_names_that_switch_a_method_are_reserved():
         @pg.functor
         def call(override_args):
             return override_args
+
+
+def self_containing_list():
+    made: list = [1]
+    made.append({'x': (2, made)})
+    return made
+
+
+@pytest.mark.parametrize(
+    'walk',
+    [
+        pg.hash,
+        pg.format,
+        pg.traverse,
+        pg.query,
+        pg.is_partial,
+        pg.is_abstract,
+        pg.is_concrete,
+        pg.missing,
+        pg.nondefault,
+        pg.resolve,
+        pg.lens('**').get,
+        lambda value: pg.contains(value, 3),
+        lambda value: pg.eq(value, self_containing_list()),
+        lambda value: pg.lt(value, self_containing_list()),
+        lambda value: pg.diff(value, [1]),
+        lambda value: pg.diff([1], value),
+        lambda value: pg.rebind(value, lambda path, part: part),
+    ],
+)
+def test_a_list_that_contains_itself_is_refused_by_every_walk(walk):
+    with pytest.raises(errors.CycleError) as caught:
+        walk(self_containing_list())
+    check_message(caught.value, ('[1].x[1]', 'contains itself'))
+
+
+def test_a_list_in_which_one_part_stands_twice_is_no_cycle():
+    shared = [1]
+    for _ in range(200):
+        shared = [shared, shared]
+    assert pg.eq(shared, shared)
+    assert pg.hash(shared) == pg.hash(shared)
+    assert not pg.is_partial([shared[:0], (shared[:0],)])

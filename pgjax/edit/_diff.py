@@ -11,6 +11,7 @@ from pgjax.edit._patch import Patch
 from pgjax.edit._show_diff import show_change
 from pgjax.edit._work import Value
 from pgjax.symbolic import MISSING, List, Object, eq
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._locate import keys_of, part_of
 from pgjax.symbolic._nodes import fields_of, is_list
 from pgjax.symbolic._object import new
@@ -83,6 +84,9 @@ def diff(a: Any, b: Any) -> Diff:
     Returns:
       A patch: `pg.patch(a, pg.diff(a, b)) == b`. It holds parts of `a` and `b` themselves, not copies.
 
+    Raises:
+      CycleError: one of them contains itself.
+
     >>> import pgjax as pg
     >>> a = pg.Dict(lr=0.1, widths=[64, 64])
     >>> d = diff(a, a.rebind({'lr': 0.2, 'widths[2]': 32}))
@@ -95,6 +99,8 @@ def diff(a: Any, b: Any) -> Diff:
     >>> bool(diff(a, a))
     False
     """
+    refuse_cycles(a)
+    refuse_cycles(b)  # what is added is held by the difference
     found: list[Change] = []
     pending: list[_Pair] = [(a, b, None)]
     while pending:

@@ -13,6 +13,7 @@ from pgjax.edit._parts import foreign_parts
 from pgjax.edit._spots import Spot
 from pgjax.edit._steps import Anywhere, Deep, Each, Step
 from pgjax.symbolic import children
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._locate import NOWHERE, find_part, index_of
 from pgjax.symbolic._spec import ATOMS
 
@@ -42,6 +43,7 @@ def find_foci(root: Any, steps: tuple[Step, ...]) -> list[Spot]:
     """The parts that `steps` lead to, in the order of a walk from the root; none lies inside another."""
     if all(isinstance(step, (str, int)) for step in steps):
         return _find_one(root, steps)
+    refuse_cycles(root)
     found: list[Spot] = []
     plans: dict[tuple[int, ...], _Plan] = {}
     pending: list[tuple[Spot, tuple[int, ...]]] = [(Spot(None, None, root), (0,))]

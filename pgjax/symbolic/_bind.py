@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pgjax._errors import PlaceholderError
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._placeholder import Placeholder
 from pgjax.symbolic._traced import note_traced
@@ -19,6 +20,7 @@ def open_paths(root: Any, most: int = 8) -> list[str]:
     """The printed paths of the first placeholders in a value."""
     from pgjax._keypath import Path
 
+    refuse_cycles(root)
     found: list[str] = []
     closed: list[Any] = []
     pending: list[tuple[tuple[Any, ...], Any]] = [((), root)]

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pgjax.symbolic._cycles import is_raw, refuse_cycles
 from pgjax.symbolic._nodes import children, fields_of, is_list
 from pgjax.symbolic._spec import ATOMS, is_array
 
@@ -22,6 +23,7 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
 
     Raises:
       TypeError: a traced array is compared with another: its values are not known yet.
+      CycleError: both are containers of Python's, and the first contains itself.
 
     >>> import pgjax as pg
     >>> pg.eq({'x': float('nan')}, {'x': float('nan')})
@@ -29,6 +31,8 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
     """
     if a is b:
         return True
+    if is_raw(a) and is_raw(b):  # else one of them ends, and the comparison with it
+        refuse_cycles(a)
     root, twin, lasting = a, b, True
     pending = [(a, b)]
     while pending:
@@ -194,7 +198,9 @@ def hash_(value: Any) -> int:
 
     Raises:
       TypeError: something in the value is not hashable, or traced.
+      CycleError: the value contains itself.
     """
+    refuse_cycles(value)
     pending = [value]
     done: dict[int, int] = {}
     while pending:

@@ -12,6 +12,7 @@ import numpy as np
 
 from pgjax.symbolic import _registry
 from pgjax.symbolic._compare import host_array
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import children, is_list
 from pgjax.symbolic._placeholder import MISSING
 from pgjax.symbolic._spec import is_array
@@ -29,6 +30,9 @@ def format_(value: Any, *, width: int | None = None, hide_defaults: bool = False
       evaluable: write classes, functions and arrays in full, so that Python builds an equal value from the text
         where the modules named in it are imported. Functions need a name that modules know them by.
 
+    Raises:
+      CycleError: the value contains itself.
+
     >>> import pgjax as pg
     >>> print(pg.format({'a': [1, 2.5], 'b': 'x'}, width=12))
     {
@@ -39,6 +43,7 @@ def format_(value: Any, *, width: int | None = None, hide_defaults: bool = False
       'b': 'x',
     }
     """
+    refuse_cycles(value)
     style = Style(hide_defaults, evaluable)
     out: list[str] = []
     pending: list[Any] = [(value, 0, 0)]  # text, or a node, its indent and what else its line holds

@@ -8,6 +8,7 @@ from typing import Any
 from pgjax._keypath import Path
 from pgjax.symbolic._bind import is_open
 from pgjax.symbolic._compare import eq
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._placeholder import MISSING, Placeholder
 
@@ -100,6 +101,7 @@ def nondefault(value: Any, flatten: bool = True) -> dict[str, Any]:
     >>> pg.nondefault(Experiment().rebind({'optimizer.lr': 0.1}))
     {'optimizer.lr': 0.1}
     """
+    refuse_cycles(value)
     found: dict[Path, Any] = {}
     pending: list[tuple[tuple[Any, ...], Any, Any]] = [((), value, _UNKNOWN)]
     while pending:
@@ -134,6 +136,7 @@ def _default_part(node: Any, key: Any, default: Any) -> Any:
 
 
 def _missing_parts(value: Any) -> dict[Path, Any]:
+    refuse_cycles(value)
     found: dict[Path, Any] = {}
     pending: list[tuple[tuple[Any, ...], Any]] = [((), value)]
     while pending:

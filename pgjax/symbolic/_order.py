@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from pgjax.symbolic._compare import eq, host_array
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import is_list
 from pgjax.symbolic._spec import is_array
 
@@ -48,6 +49,7 @@ def gt(a: Any, b: Any) -> bool:
 
 def compare(a: Any, b: Any) -> int:
     """-1, 0 or 1 as `a` comes before, with or after `b`; as a sort key, `functools.cmp_to_key(compare)`."""
+    refuse_cycles(a)
     pending = [(a, b)]
     while pending:
         a, b = pending.pop()

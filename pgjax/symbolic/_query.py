@@ -11,6 +11,7 @@ from typing import Any
 from pgjax._errors import NoChangeError, PathError
 from pgjax._keypath import Path, label_of
 from pgjax.symbolic._compare import eq
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._locate import NOWHERE, find_part, part_of
 from pgjax.symbolic._nodes import children, iter_parts
 from pgjax.symbolic._spec import ATOMS
@@ -121,6 +122,7 @@ def query(
 
     Raises:
       re.error: `path_regex` is no regular expression.
+      CycleError: the value contains itself.
 
     >>> import pgjax as pg
     >>> class Layer(pg.Object):
@@ -131,6 +133,7 @@ def query(
     >>> pg.query(net, where=lambda v: isinstance(v, Layer)).paths
     (Path('[0]'), Path('[1]'))
     """
+    refuse_cycles(value)
     match = re.compile(path_regex).match if path_regex is not None else None
     two = where is not None and takes_parent(where)
     found: dict[Path, Any] = {}
@@ -192,10 +195,14 @@ def contains(value: Any, part: Any = NOWHERE, *, type: type | tuple[type, ...] |
       part: what to look for, compared by `pg.eq`.
       type: a class or classes to look for.
 
+    Raises:
+      CycleError: the value contains itself.
+
     >>> import pgjax as pg
     >>> pg.contains({'a': [1, (2.5,)]}, 2.5), pg.contains({'a': [1]}, type=str)
     (True, False)
     """
+    refuse_cycles(value)
     pending = [value]
     while pending:
         node = pending.pop()

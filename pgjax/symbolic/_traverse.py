@@ -8,6 +8,7 @@ from typing import Any
 
 from pgjax._errors import PathError
 from pgjax._keypath import Path
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._query import get
 from pgjax.symbolic._update import apply
@@ -35,6 +36,9 @@ def traverse(value: Any, pre: Visitor | None = None, post: Visitor | None = None
     Returns:
       False if a visitor stopped the walk, else True.
 
+    Raises:
+      CycleError: the value contains itself.
+
     >>> import pgjax as pg
     >>> seen = []
     >>> pg.traverse({'a': [1, 2]}, lambda path, value, parent: seen.append(str(path)))
@@ -42,6 +46,7 @@ def traverse(value: Any, pre: Visitor | None = None, post: Visitor | None = None
     >>> seen
     ['', 'a', 'a[0]', 'a[1]']
     """
+    refuse_cycles(value)
     leaving = object()
     pending: list[tuple[Any, ...]] = [(Path(), value, None)]
     while pending:

@@ -11,6 +11,7 @@ from pgjax._errors import FieldTypeError, NoChangeError, PathError
 from pgjax._keypath import Path
 from pgjax.symbolic._bind import bind
 from pgjax.symbolic._containers import List
+from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._locate import NOWHERE, Where, find_part, index_of, keys_of, location_of, no_such_part, part_of
 from pgjax.symbolic._nodes import iter_parts
 from pgjax.symbolic._rebuild import (
@@ -70,6 +71,7 @@ def apply_rule(root: Any, rule: Callable[..., Any]) -> Any:
     The rule sees parts from the root down, and not inside what it has just replaced.
     """
     three = rule_arity(rule) == 3
+    refuse_cycles(root)
     path = Path()
     try:
         result = rule(path, root, None) if three else rule(path, root)
