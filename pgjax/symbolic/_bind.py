@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pgjax._errors import PlaceholderError
+from pgjax._keypath import format_keys
 from pgjax.symbolic._cycles import refuse_cycles
+from pgjax.symbolic._locate import keys_of
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._placeholder import Placeholder
 from pgjax.symbolic._traced import note_traced
@@ -16,18 +18,21 @@ def is_open(node: Any) -> bool:
     return bool(open_paths(node, 1))
 
 
+def is_known_closed(node: Any) -> bool:
+    """Whether an earlier walk found no placeholder in an object."""
+    return hasattr(type(node), '__pg_node__') and '_pg_closed' in node.__dict__
+
+
 def open_paths(root: Any, most: int = 8) -> list[str]:
     """The printed paths of the first placeholders in a value."""
-    from pgjax._keypath import Path
-
     refuse_cycles(root)
     found: list[str] = []
     closed: list[Any] = []
-    pending: list[tuple[tuple[Any, ...], Any]] = [((), root)]
+    pending: list[tuple[Any, Any]] = [(None, root)]  # the way up shared, not copied: (key, way up)
     while pending and len(found) < most:
-        path, value = pending.pop()
+        way, value = pending.pop()
         if isinstance(value, Placeholder):
-            found.append(str(Path(path)))
+            found.append(format_keys(keys_of(way)))
             continue
         state = getattr(value, '__dict__', None) if hasattr(type(value), '__pg_node__') else None
         if state is not None:
@@ -36,7 +41,7 @@ def open_paths(root: Any, most: int = 8) -> list[str]:
             closed.append(state)
         parts = children(value)
         if parts:
-            pending.extend(((*path, key), child) for key, child in reversed(parts))
+            pending.extend(((key, way), child) for key, child in reversed(parts))
     if not found:  # nothing below any of them is open: siblings of a later edit need no second walk
         for state in closed:
             state['_pg_closed'] = True

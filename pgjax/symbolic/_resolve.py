@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from pgjax._errors import PlaceholderError
+from pgjax._errors import FieldTypeError, FieldValueError, PlaceholderError
 from pgjax._keypath import Path
-from pgjax.symbolic._bind import is_open
+from pgjax.symbolic._bind import is_known_closed, is_open
+from pgjax.symbolic._containers import symbolic
 from pgjax.symbolic._field import field
 from pgjax.symbolic._locate import NOWHERE, find_part
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._object import Object, values_of
 from pgjax.symbolic._placeholder import MISSING, Placeholder
 from pgjax.symbolic._pytree import FlatForm
-from pgjax.symbolic._update import apply
+from pgjax.symbolic._spec import ATOMS
+from pgjax.symbolic._update import VALUE, apply_tree
 
 T = TypeVar('T')
 
@@ -106,49 +108,106 @@ def resolve(root: T, overrides: Mapping[str, Any] | None = None) -> T:
     Raises:
       PlaceholderError: no ancestor has the value and there is no default, or inferred values wait for each other.
       FieldTypeError, FieldValueError: a value does not fit the field it arrives in.
+      CycleError: the tree contains itself.
 
     >>> import pgjax as pg
     >>> pg.resolve(pg.Dict(rate=0.1, net={'rate': pg.inherited()}))
     {'rate': 0.1, 'net': {'rate': 0.1}}
     """
     while is_open(root):
-        places = unresolved(root)
-        updates, undecided = _inherited_values(root, places, overrides or {})
-        if not updates:
-            updates = _inferred_values(root, places, undecided)
-        if not updates:
+        places = _places(root)
+        edits, undecided = _inherited_values(places, overrides or {})
+        if not edits:
+            edits = _inferred_values(root, places, undecided)
+        if not edits:
             break
-        root = apply(root, updates)
+        root = apply_tree(root, edits)
     return root
 
 
 def unresolved(root: Any) -> list[tuple[Path, Placeholder]]:
     """Where inherited and inferred values stand, holes' candidates included."""
-    found: list[tuple[Path, Placeholder]] = []
-    pending: list[tuple[tuple[Any, ...], Any]] = [((), root)]
+    return [(place.path, place.node) for place in _places(root)]
+
+
+class _Place:
+    """A part of the tree and the way up from it, which deep trees share; `edits` is its branch of an edit tree."""
+
+    __slots__ = ('depth', 'edits', 'key', 'node', 'up')
+
+    def __init__(self, key: Any, node: Any, up: _Place | None):
+        self.key, self.node, self.up = key, node, up
+        self.depth: int = up.depth + 1 if up is not None else 0
+        self.edits: dict[Any, Any] | None = None
+
+    @property
+    def path(self) -> Path:
+        return Path([step.key for step in self.way_up()][::-1])
+
+    def way_up(self) -> Iterator[_Place]:
+        """The place itself, its parent, and so on; without the root."""
+        step = self
+        while step.up is not None:
+            yield step
+            step = step.up
+
+    def branch(self) -> dict[Any, Any]:
+        """The place's branch, made where there is none yet, with those above it."""
+        step, made = self, []
+        while step.edits is None:
+            step.edits = {}
+            made.append(step)
+            step = step.up or step
+        for below in made:
+            if below.up is not None:
+                below.up.edits[below.key] = below.edits
+        return self.edits  # type: ignore[return-value]  the loop has seen to it
+
+
+def _places(root: Any) -> list[_Place]:
+    """The places of inherited and inferred values, in the order of a walk from the root."""
+    found: list[_Place] = []
+    pending = [_Place(None, root, None)]
     while pending:
-        keys, node = pending.pop()
+        place = pending.pop()
+        node = place.node
         if isinstance(node, (Inherited, Inferred)):
-            found.append((Path(keys), node))
-        elif is_open(node):
-            pending.extend(((*keys, key), part) for key, part in reversed(children(node) or ()))
+            found.append(place)
+        elif not is_known_closed(node):
+            parts = [(key, part) for key, part in children(node) or () if part.__class__ not in ATOMS]
+            pending.extend(_Place(key, part, place) for key, part in reversed(parts))
     return found
 
 
-def _inherited_values(
-    root: Any, places: list[tuple[Path, Placeholder]], overrides: Mapping[str, Any]
-) -> tuple[dict[Path, Any], bool]:
-    """What can be filled in now, and whether something waits for a decision."""
-    updates: dict[Path, Any] = {}
+def _edit_tree(values: list[tuple[_Place, Any]]) -> dict[Any, Any]:
+    for place, value in values:
+        place.branch()[VALUE] = value
+    if not values:
+        return {}
+    root = values[0][0]
+    while root.up is not None:
+        root = root.up
+    return root.branch()
+
+
+def _inherited_values(places: list[_Place], overrides: Mapping[str, Any]) -> tuple[dict[Any, Any], bool]:
+    """What can be filled in now, as an edit tree, and whether something waits for a decision.
+
+    From the root down, so that a value that was inherited itself is inherited further in the same pass.
+    """
+    values: list[tuple[_Place, Any]] = []
+    ancestors = _Ancestors()
     waiting = False
-    for path, place in places:
-        if not isinstance(place, Inherited):
+    for place in sorted(places, key=lambda place: place.depth):
+        node = place.node
+        if not isinstance(node, Inherited):
             continue
-        name = place.name if place.name is not None else _field_name(path)
-        value = overrides[name] if name in overrides else _from_ancestors(root, path, name)
-        if value is NOWHERE and place.default is not MISSING:
-            value = place.default
+        name = node.name if node.name is not None else _field_name(place)
+        value = overrides[name] if name in overrides else ancestors.value_for(place, name)
+        if value is NOWHERE and node.default is not MISSING:
+            value = node.default
         if value is NOWHERE:
+            path = place.path
             raise PlaceholderError(
                 f'{path}: no object or dict above has a field or key {name!r} to inherit. Give one of them that field, '
                 f'set {str(path)!r}, or write pg.inherited(default=...).'
@@ -156,38 +215,67 @@ def _inherited_values(
         if is_open(value):
             waiting = True
         else:
-            updates[path] = value
-    return updates, waiting
+            values.append((place, value))
+            ancestors.fill(place, value)
+    return _edit_tree(values), waiting
 
 
-def _field_name(path: Path) -> str:
+def _field_name(place: _Place) -> str:
     """The name of the field in which a value stands: list indices and holes' own fields are no names."""
-    return next((key for key in reversed(path) if isinstance(key, str) and key != 'candidates'), '')
+    keys = (step.key for step in place.way_up())
+    return next((key for key in keys if isinstance(key, str) and key != 'candidates'), '')
 
 
-def _from_ancestors(root: Any, path: Path, name: str) -> Any:
-    """The nearest ancestor's value of that name, other than the one in whose field the path itself runs."""
-    nodes = [root]
-    for key in path[:-1]:
-        nodes.append(find_part(nodes[-1], key))
-    for depth in range(len(path) - 1, -1, -1):
-        node, below = nodes[depth], path[depth]
-        if below == name or isinstance(node, (list, tuple, Placeholder)):
-            continue
-        value = find_part(node, name)
-        if value is not NOWHERE:
-            return value
-    return NOWHERE
+class _Ancestors:
+    """Looks names up in ancestors, each step of the way up once, however many places share it."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[_Place, str], Any] = {}
+        self._filled: dict[tuple[_Place | None, Any], Any] = {}
+
+    def value_for(self, place: _Place, name: str) -> Any:
+        """The nearest ancestor's value of that name, other than the one in whose field the place itself lies."""
+        value, asked = NOWHERE, []
+        for step in place.way_up():
+            value = self._known.get((step, name), _UNKNOWN)
+            if value is not _UNKNOWN:
+                break
+            asked.append((step, name))
+            value = self._beside(step, name)
+            if value is not NOWHERE:
+                break
+        self._known.update(dict.fromkeys(asked, value))
+        return value
+
+    def fill(self, place: _Place, value: Any) -> None:
+        """Remembers what will stand at a place, as its field stores it."""
+        fits = getattr(place.up.node.__class__, '__pg_fit__', None) if place.up is not None else None
+        try:
+            value = fits[place.key](value) if fits else symbolic(value, (place.key, None))
+        except (FieldTypeError, FieldValueError):
+            return  # the edit will say so, and where
+        self._filled[place.up, place.key] = value
+
+    def _beside(self, step: _Place, name: str) -> Any:
+        """What stands under `name` in the parent of `step`."""
+        up = step.up
+        if up is None or step.key == name or isinstance(up.node, (list, tuple, Placeholder)):
+            return NOWHERE
+        return self._filled[up, name] if (up, name) in self._filled else find_part(up.node, name)
 
 
-def _inferred_values(root: Any, places: list[tuple[Path, Placeholder]], undecided: bool) -> dict[Path, Any]:
-    updates: dict[Path, Any] = {}
+_UNKNOWN: Any = object()
+
+
+def _inferred_values(root: Any, places: list[_Place], undecided: bool) -> dict[Any, Any]:
+    values: list[tuple[_Place, Any]] = []
     waiting: list[Path] = []
     failures: list[Exception] = []
-    for path, place in places:
-        if isinstance(place, Inferred):
+    for place in places:
+        if isinstance(place.node, Inferred):
+            path = place.path
             try:
-                value = place.function(root, path)
+                value = place.node.function(root, path)
             except Exception as error:  # it may have met something that is not decided yet
                 error.add_note(f'raised while the inferred value at {path} was computed')
                 failures.append(error)
@@ -195,15 +283,15 @@ def _inferred_values(root: Any, places: list[tuple[Path, Placeholder]], undecide
             if is_open(value):
                 waiting.append(path)
             else:
-                updates[path] = value
-    if not updates and not undecided and not _has_other_placeholders(root):
+                values.append((place, value))
+    if not values and not undecided and not _has_other_placeholders(root):
         if failures:
             raise failures[0]
         if waiting:
             raise PlaceholderError(
                 f'The inferred values at {", ".join(map(str, waiting[:8]))} wait for each other: set one of them.'
             )
-    return updates
+    return _edit_tree(values)
 
 
 def _has_other_placeholders(root: Any) -> bool:

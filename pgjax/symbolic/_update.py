@@ -127,8 +127,7 @@ def apply(root: Any, updates: Mapping[Path, Any]) -> Any:
     if len(updates) == 1:
         ((path, value),) = updates.items()
         return set_one(root, path, value)
-    tree = _edit_tree(updates)
-    return tree[_VALUE] if _VALUE in tree else _apply_tree(root, tree) if tree else root
+    return apply_tree(root, _edit_tree(updates))
 
 
 _item = tuple.__getitem__
@@ -213,7 +212,7 @@ def _way_down(root: Any, keys: tuple[Any, ...], path: tuple[Any, ...]) -> list[A
     return nodes
 
 
-_VALUE = object()  # the key of a new value in an edit tree
+VALUE = object()  # the key of a new value in an edit tree
 
 
 def _edit_tree(updates: Mapping[Path, Any]) -> dict[Any, Any]:
@@ -221,12 +220,12 @@ def _edit_tree(updates: Mapping[Path, Any]) -> dict[Any, Any]:
     for path, value in updates.items():
         node = tree
         for depth, key in enumerate(path):
-            if _VALUE in node:
+            if VALUE in node:
                 raise _conflict(Path(path[:depth]), path)
             node = node.setdefault(key, {})
         if node:
             raise _conflict(path, next(p for p in updates if p != path and p.startswith(path)))
-        node[_VALUE] = value
+        node[VALUE] = value
     return tree
 
 
@@ -259,15 +258,20 @@ class _Frame:
         return made
 
 
-def _apply_tree(root: Any, tree: dict[Any, Any]) -> Any:
-    """Bottom-up over the edit tree with a stack of its own: deep trees do not use Python's."""
+def apply_tree(root: Any, tree: dict[Any, Any]) -> Any:
+    """`root` with the new values of an edit tree: dicts by key, in which a new value stands under VALUE.
+
+    Bottom-up with a stack of its own: deep trees do not use Python's.
+    """
+    if not tree or VALUE in tree:
+        return tree.get(VALUE, root)
     _refuse_aliases(root, tree, None)
     frames = [_Frame(root, tree.items(), None, None)]
     while True:
         frame = frames[-1]
         for key, edit in frame.pending:
-            if _VALUE in edit:
-                frame.edits[key] = edit[_VALUE]
+            if VALUE in edit:
+                frame.edits[key] = edit[VALUE]
             else:
                 child = find_part(frame.node, key)
                 if child is NOWHERE:
