@@ -55,6 +55,7 @@ def everything(
     si: int | str = 0,
     w: Width = Width(0),
     inner: Patch | None = None,
+    ols: list[str] | None = None,
 ):
     return exp
 
@@ -239,6 +240,8 @@ def test_canonical_form():
     assert str(p1(lr=0.10, n=2, name='imagenet')) == 'p1?n=2&name=imagenet'
     assert str(p1(name='a b', ls=[1, 2])) == 'p1?name="a b"&ls=1:2'
     assert str(everything(os='None', any='1', ls=['a:b', 'c'])) == 'tu.all?os="None"&ls="a:b":c&any="1"'
+    assert str(everything(ols=['None'])) == 'tu.all?ols="None"'  # a list of one string; None is the other type
+    assert str(everything(ols=['None', 'a'])) == 'tu.all?ols=None:a'
     assert str(everything(s='naïve "x" 100%')) == 'tu.all?s="naïve %22x%22 100%25"'
     assert str(everything(inner=p1(n=2))) == 'tu.all?inner="p1?n=2"'
     assert str(p1() >> p1(n=2)) == 'p1 >> p1?n=2'
@@ -275,6 +278,7 @@ calls = st.one_of(
         ),
         si=st.integers() | text,
         inner=st.none() | st.builds(p1, n=st.integers(), name=text),
+        ols=st.none() | st.lists(text | st.sampled_from(['None', '[]', '1']), max_size=2),
     ),
     st.builds(p1, lr=st.floats(0, 1), n=st.integers(), name=text, ls=st.lists(st.integers(), max_size=3)),
 )

@@ -76,7 +76,8 @@ def write(value: Any, annotation: Any, write_patch: Callable[[Any], str], read_p
     if is_list:
         elements = elements_of(annotation)
         texts = [write(v, elements[i % len(elements)], write_patch, read_patch) for i, v in enumerate(value)]
-        candidates = [':'.join(texts) or '[]']
+        quoted = [_quote(v) if isinstance(v, str) else text for v, text in zip(value, texts, strict=True)]
+        candidates = [':'.join(texts) or '[]', ':'.join(quoted)]  # ['None'] is "None" where None is possible too
     else:
         candidates = _texts(value, write_patch)
     for text in candidates:
