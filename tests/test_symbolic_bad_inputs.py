@@ -429,3 +429,27 @@ def test_a_list_in_which_one_part_stands_twice_is_no_cycle():
     assert pg.eq(shared, shared)
     assert pg.hash(shared) == pg.hash(shared)
     assert not pg.is_partial([shared[:0], (shared[:0],)])
+
+
+@pytest.mark.parametrize('updates', [3, 0, [], [('x', 1)], 'x'])
+def test_what_is_neither_mapping_nor_rule_is_no_update(updates):
+    for edit in (Node().rebind, pg.Dict(x=1).rebind, lambda updates: pg.rebind([1], updates)):
+        with pytest.raises(errors.FieldTypeError) as caught:
+            edit(updates)
+        check_message(caught.value, ('mapping of paths', type(updates).__name__))
+
+
+def test_a_partial_object_gets_no_field_twice():
+    with pytest.raises(errors.FieldTypeError, match=r"'x' is given twice"):
+        Node.partial(1, x=2)
+
+
+def test_a_rule_is_not_blamed_for_a_value_that_does_not_fit():
+    class Layer(pg.Object):
+        channels: int = 8
+        name: str = 'c'
+
+    with pytest.raises(errors.FieldTypeError) as caught:
+        pg.Dict(layers=[Layer()]).rebind(lambda path, value: value * 1.5 if path.key == 'channels' else value)
+    check_message(caught.value, ('layers[0].channels',))
+    assert not getattr(caught.value, '__notes__', ())

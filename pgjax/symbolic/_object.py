@@ -98,7 +98,7 @@ class Object(metaclass=ObjectMeta):
 
         Raises:
           PathError: a path leads nowhere, or two paths conflict.
-          FieldTypeError, FieldValueError: a new value does not fit its field.
+          FieldTypeError, FieldValueError: a new value does not fit its field, or `updates` is no mapping and no rule.
           ValueError: nothing was given, or nothing changed.
         """
         return updated(self, updates, fields, raise_on_no_change)
@@ -118,6 +118,8 @@ class Object(metaclass=ObjectMeta):
         names = list(cls.__pg_fields__)
         if len(args) > len(names):
             refuse_arguments(cls, args[len(names) :], {})
+        if twice := [name for name in names[: len(args)] if name in fields]:
+            raise FieldTypeError(f'{cls.__name__}.partial: {twice[0]!r} is given twice, by position and by name.')
         values = {**dict(zip(names, args, strict=False)), **fields}
         for name in values.keys() - set(names):
             refuse_arguments(cls, (), {name: values[name]})

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from pgjax._errors import FieldTypeError, NoChangeError, PathError
+from pgjax._errors import FieldTypeError, NoChangeError, PathError, show
 from pgjax._keypath import Path
 from pgjax.symbolic._bind import bind
 from pgjax.symbolic._containers import List
@@ -60,6 +60,11 @@ def updated(root: Any, updates: Updates | None, fields: dict[str, Any], raise_on
                 'Check its condition, or pass raise_on_no_change=False.'
             )
         return apply(changed, {Path((name,)): value for name, value in fields.items()}) if fields else changed
+    if updates is not None and not isinstance(updates, Mapping):
+        raise FieldTypeError(
+            f'rebind takes a mapping of paths, a rule, or field=value, not {type(updates).__name__} {show(updates)}; '
+            "to replace the whole value write {'': value}."
+        )
     paths = {Path.parse(key): value for key, value in (updates or {}).items()}
     paths.update({Path((name,)): value for name, value in fields.items()})
     return apply(root, paths)
@@ -72,7 +77,7 @@ def apply_rule(root: Any, rule: Callable[..., Any]) -> Any:
     """
     three = rule_arity(rule) == 3
     refuse_cycles(root)
-    path = Path()
+    path: Path | None = Path()  # where the rule is; None while a node is made of what it returned
     try:
         result = rule(path, root, None) if three else rule(path, root)
         if result is not root:
@@ -90,7 +95,7 @@ def apply_rule(root: Any, rule: Callable[..., Any]) -> Any:
                     node, above, where, pending, edits, spine, trusted = part, path, (key, where), inner, {}, {}, True
                     break
             else:
-                child, made, fits = node, node, True
+                path, child, made, fits = None, node, node, True
                 if edits or spine:
                     made, fits = remade(node, edits, spine, trusted, where), is_trusted(node, edits, trusted)
                 if not stack:
@@ -100,7 +105,8 @@ def apply_rule(root: Any, rule: Callable[..., Any]) -> Any:
                     spine[key] = made
                     trusted = trusted and fits
     except Exception as error:
-        error.add_note(f'raised by a rebind rule at {path or "the root"}')
+        if path is not None:
+            error.add_note(f'raised by a rebind rule at {path or "the root"}')
         raise
 
 
