@@ -384,3 +384,27 @@ def test_unpickled_derived_state_is_derived_again(calls):
 def test_containers_copy_as_themselves(container):
     assert copy.copy(container) is container and copy.deepcopy(container) is container
     assert pickle.loads(pickle.dumps(container)) == container
+
+
+class Key(enum.Enum):
+    A = 'a'
+    B = 'b'
+
+
+def test_equal_dicts_have_equal_structure_and_keep_their_own_order():
+    one, two = Any3({'x': 1.0, 'y': [2.0], 3: 4}, c=0), Any3({3: 4, 'y': [2.0], 'x': 1.0}, c=0)
+    assert one == two
+    assert pg.structure(one) == pg.structure(two)
+    assert hash(pg.structure(one)) == hash(pg.structure(two))
+    assert jax.tree.leaves(two) == [1.0, 2.0]
+    doubled = jax.tree.map(lambda a, b: a + b, two, one)
+    assert list(doubled.a) == [3, 'y', 'x']
+    assert doubled == Any3({'x': 2.0, 'y': [4.0], 3: 4}, c=0)
+    assert pg.stack([one, two]).a.x.tolist() == [1.0, 1.0]
+
+
+def test_keys_without_an_order_stay_as_they_are():
+    class Table(pg.Object):
+        by: dict[Key, float]
+
+    assert jax.tree.map(lambda v: -v, Table({Key.B: 1.0, Key.A: 2.0})).by == {Key.A: -2.0, Key.B: -1.0}

@@ -186,9 +186,32 @@ def _restore_dict(items: dict[Any, Any]) -> Dict[Any]:
     return Dict._of(_registry.from_portable(items))
 
 
+class _Order:
+    """The keys of a dict as they were written: equal dicts have equal structure, whatever the order of their keys."""
+
+    __slots__ = ('keys',)
+
+    def __init__(self, keys: tuple[Any, ...]):
+        self.keys = keys
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is _Order
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return '*'
+
+
 def _flat_dict(node: Dict[Any]) -> _pytree.Flat:
-    children, entries = _pytree.flat_sequence(node.values())
-    return children, (tuple(node), entries)
+    """Children by sorted key, as JAX has it for the built-in dict."""
+    try:
+        keys = tuple(sorted(node, key=lambda key: (not isinstance(key, str), key)))
+    except TypeError:  # enums, say: a field may declare any keys
+        keys = tuple(node)
+    children, entries = _pytree.flat_sequence(map(node.__getitem__, keys))
+    return children, (keys, entries, _Order(tuple(node)))
 
 
 def _unflatten_list(aux: Any, children: Iterable[Any]) -> List[Any]:
@@ -200,8 +223,9 @@ def _unflatten_list(aux: Any, children: Iterable[Any]) -> List[Any]:
 
 def _unflatten_dict(aux: Any, children: Iterable[Any]) -> Dict[Any]:
     children = tuple(children)
-    keys, entries = aux
-    made = Dict._of(dict(zip(keys, _pytree.fill(entries, children), strict=True)))
+    keys, entries, order = aux
+    items = dict(zip(keys, _pytree.fill(entries, children), strict=True))
+    made = Dict._of(items if keys == order.keys else {key: items[key] for key in order.keys})
     made.__dict__['_pg_flat'] = (children, aux)
     return made
 
