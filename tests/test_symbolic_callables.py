@@ -369,3 +369,26 @@ def test_detours_that_cannot_be():
         pass
     with pytest.raises(TypeError, match='no class'), detour([(len, float)]):  # type: ignore[list-item]
         pass
+
+
+class Regular:
+    def __init__(self, x):
+        self.doubled = 2 * x
+
+
+def test_a_symbolized_class_is_extended_through_its_regular_one():
+    symbolized = pg.symbolize(Regular)
+    with pytest.raises(TypeError, match=r'Regular is symbolic already.*derive from that'):
+
+        @pg.symbolize
+        class Wrong(symbolized):
+            def __init__(self, x, y):
+                super().__init__(x)
+
+    @pg.symbolize
+    class Extended(Regular):
+        def __init__(self, x, y):
+            super().__init__(x)
+            self.sum = self.doubled + y
+
+    assert Extended(1, 2).rebind(y=3).sum == 5

@@ -29,8 +29,7 @@ def define(cls: Any, frame: types.FrameType, override: bool = False, type_name: 
     """
     if '__init__' in vars(cls) and not getattr(cls, '__pg_explicit_init__', False):
         raise ClassDefinitionError(
-            f'{cls.__name__} defines __init__, which pgjax writes from the fields. '
-            'Declare fields by annotations and derive state in _on_bound(self).'
+            f'{cls.__name__} defines __init__, which pgjax writes from the fields. ' + _cure_for_init(cls)
         )
     own = _own_names(cls)
     _refuse_reserved(cls, own)
@@ -60,6 +59,16 @@ def define(cls: Any, frame: types.FrameType, override: bool = False, type_name: 
     if not inspect.isabstract(cls):
         _registry.register(cls, override=override, explicit=type_name is not None)
     register_pytree(cls)
+
+
+def _cure_for_init(cls: Any) -> str:
+    plain = getattr(cls, '__pg_plain__', None)
+    if plain is None:
+        return 'Declare fields by annotations and derive state in _on_bound(self).'
+    return (
+        f'{plain.__name__} is symbolic already: keep the regular class under a name of its own, derive from that, and '
+        'make the subclass symbolic with pg.symbolize.'
+    )
 
 
 def finish(cls: Any) -> None:
