@@ -408,3 +408,33 @@ def test_keys_without_an_order_stay_as_they_are():
         by: dict[Key, float]
 
     assert jax.tree.map(lambda v: -v, Table({Key.B: 1.0, Key.A: 2.0})).by == {Key.A: -2.0, Key.B: -1.0}
+
+
+def test_deep_objects_pickle_and_keep_what_they_share():
+    shared = Any3(a=pg.Dict(x=1.5))
+    node: Any = shared
+    for _ in range(2500):  # four levels each
+        node = Any3(pg.List([pg.Dict(a=(node, shared))]))
+    again, twin = pickle.loads(pickle.dumps([node, shared]))
+    assert again == node
+    for _ in range(2500):
+        assert again.a[0].a[1] is twin
+        again = again.a[0].a[0]
+    assert again is twin
+
+
+def test_a_class_that_pickles_in_its_own_way_does_so_in_deep_objects():
+    node: Any = OwnPickle(Any3())
+    for _ in range(300):
+        node = Any3(node)
+    again = pickle.loads(pickle.dumps(node))
+    while not isinstance(again, OwnPickle):
+        again = again.a
+    assert again == OwnPickle('restored')
+
+
+class OwnPickle(pg.Object):
+    a: Any
+
+    def __reduce__(self):
+        return (OwnPickle, ('restored',))

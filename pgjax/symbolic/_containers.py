@@ -13,6 +13,7 @@ from pgjax._errors import CycleError, FieldTypeError, FrozenError, show
 from pgjax.symbolic import _pytree, _registry
 from pgjax.symbolic._compare import eq, hash_
 from pgjax.symbolic._format import format_
+from pgjax.symbolic._pickle import reduce_node
 from pgjax.symbolic._spec import Location, format_location
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ class List(tuple[T, ...], Generic[T]):
         del memo  # nothing below an immutable list needs a copy
         return self
 
-    def __reduce__(self) -> Any:
+    __reduce__ = reduce_node
+
+    def _pg_reduced(self) -> Any:
         return (_restore_list, (_registry.to_portable(dict(enumerate(self))),))
 
 
@@ -174,7 +177,9 @@ class Dict(dict[Any, T], Generic[T]):
         del memo  # nothing below an immutable dict needs a copy
         return self
 
-    def __reduce__(self) -> Any:
+    __reduce__ = reduce_node
+
+    def _pg_reduced(self) -> Any:
         return (_restore_dict, (_registry.to_portable(dict(self)),))
 
 

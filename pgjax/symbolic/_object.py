@@ -18,6 +18,7 @@ from pgjax.symbolic._define import define, finish
 from pgjax.symbolic._field import Field, FieldInfo, field
 from pgjax.symbolic._format import format_
 from pgjax.symbolic._nodes import fields_of
+from pgjax.symbolic._pickle import reduce_node
 from pgjax.symbolic._update import updated
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ class Object(metaclass=ObjectMeta):
     def __replace__(self, /, **fields: Any) -> Self:
         return updated(self, fields, {}, False)
 
-    def __reduce__(self) -> Any:
+    __reduce__ = reduce_node
+
+    def _pg_reduced(self) -> Any:
         return (restore, (type(self), _registry.to_portable(values_of(self))))
 
 

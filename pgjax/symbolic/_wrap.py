@@ -47,7 +47,7 @@ class Wrapped(Object):
         fields = cls.__pg_fields__
         return cls.__name__, [(n, v) for n, v in values.items() if fields[n].required or not eq(fields[n].default, v)]
 
-    def __reduce__(self) -> Any:
+    def _pg_reduced(self) -> Any:
         fields = type(self).__pg_fields__  # defaults stay behind: many are closures, which nothing can pickle
         values = {name: value for name, value in values_of(self).items() if value is not fields[name].info.default}
         return (_restore, (type(self).__pg_target__, _registry.to_portable(values)))
