@@ -61,9 +61,9 @@ def _restore_table(table: list[Any]) -> Any:
 def _deep_parts(node: Any, heights: dict[int, int]) -> Iterator[Any]:
     """The parts that go into the table; not those of classes that pickle in a way of their own."""
     for _, part in iter_parts(node) or ():
-        if part.__class__ not in ATOMS and _height(part, heights) > HEIGHT:
-            if _is_plain_tuple(part) or type(part).__reduce__ is reduce_node:
-                yield part
+        is_table_kind = _is_plain_tuple(part) or type(part).__reduce__ is reduce_node
+        if is_table_kind and _height(part, heights) > HEIGHT:
+            yield part
 
 
 def _is_plain_tuple(node: Any) -> bool:
