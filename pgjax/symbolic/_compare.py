@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import numpy as np
@@ -162,7 +162,7 @@ def _equal_elements(a: Any, b: Any) -> bool:
         return False
 
 
-def _holds_objects(value: Any) -> bool:
+def _holds_objects(value: Any) -> TypeGuard[np.ndarray]:
     return isinstance(value, np.ndarray) and value.dtype == object
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pgjax._errors import CycleError
@@ -22,7 +23,8 @@ def refuse_cycles(value: Any) -> None:
     """
     if not is_raw(value):
         return
-    above = [(None, value, iter_parts(value) or iter(()))]  # the way from the root, with what is still to be seen
+    # The way from the root, with what is still to be seen at each step.
+    above: list[tuple[Any, Any, Iterator[Any]]] = [(None, value, iter_parts(value) or iter(()))]
     on_the_way = {id(value)}
     seen: set[int] = set()  # parts known to hold no cycle: shared ones are looked at once
     while above:

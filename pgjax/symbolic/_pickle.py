@@ -14,9 +14,9 @@ from pgjax.symbolic._spec import ATOMS
 HEIGHT = 64  # levels that are left to pickle; Python's recursion limit is some 250 of them
 
 
-def reduce_node(node: Any) -> Any:
+def reduce_node(self: Any) -> Any:
     """`__reduce__` of symbolic nodes; `_pg_reduced` says how a class stores one of them: its parts come last."""
-    return (_restore_table, (_table(node),)) if _height(node, {}) > HEIGHT else node._pg_reduced()
+    return (_restore_table, (_table(self),)) if _height(self, {}) > HEIGHT else self._pg_reduced()
 
 
 class NodeReference:
