@@ -15,6 +15,7 @@ from pgjax.search._controller import Controller, parents_of, sanitize
 from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, resolve_batch, trial_key
 from pgjax.search._history import History, best_row, front_rows, rows_of
 from pgjax.search._objective import Objective, as_objectives, check_metrics
+from pgjax.search._single import require_single
 from pgjax.search._trial import Trial, trial_at
 from pgjax.space import DNA, Space, search_space
 
@@ -23,6 +24,9 @@ from pgjax.space import DNA, Space, search_space
 @dataclasses.dataclass(frozen=True)
 class Result:
     """What a compiled search returns: a pytree, so that searches can be vmapped over keys.
+
+    Then every array has leading axes: use them as they are, or take the results apart by `pg.unstack(result)`.
+    `history`, `best` and `front` are of one search, and raise SpaceError for several, and for one that is traced.
 
     Attributes:
       state: the controller's state after the last generation.
@@ -42,7 +46,8 @@ class Result:
 
     @property
     def history(self) -> History:
-        """The trials as a history, on the host."""
+        """The trials of one search as a history, on the host."""
+        require_single(self.fitness, 3, 'The history')
         host = jax.tree.map(np.asarray, self)
         history = History()
         size = host.fitness.shape[1]
@@ -58,6 +63,7 @@ class Result:
     @property
     def best(self) -> Trial | None:
         """The trial of highest fitness (in the first objective), the earliest of equals; None if all failed."""
+        require_single(self.fitness, 3, 'The best trial')
         history = self.history
         row = best_row(history.fitness)
         return None if row is None else trial_at(self.space, history, row)
@@ -65,6 +71,7 @@ class Result:
     @property
     def front(self) -> list[Trial]:
         """The trials that no other beats in every objective."""
+        require_single(self.fitness, 3, 'The front')
         history = self.history
         return [trial_at(self.space, history, row) for row in front_rows(history.fitness)]
 

@@ -314,6 +314,18 @@ def test_runs_are_pure_compiled_values(name):
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in arrays)
 
 
+@pytest.mark.parametrize('name', METHODS)
+def test_the_best_of_several_runs_is_refused_and_that_of_each_is_not(name):
+    loop = METHODS[name].compile(RATE, road)
+    keys = jax.random.split(jax.random.key(0), 2)
+    several = jax.jit(jax.vmap(loop))(keys)
+    with pytest.raises(pg.SpaceError, match=r'leading axes \[2\]'):
+        _ = several.best
+    with pytest.raises(pg.SpaceError, match='traced'):
+        jax.eval_shape(lambda key: (loop(key).best, key)[1], keys[0])
+    assert pg.unstack(several)[1].best.metrics == jax.jit(loop)(keys[1]).best.metrics
+
+
 @pytest.mark.parametrize('name', [*METHODS, 'hyperband'])
 def test_structural_decisions_are_refused_with_the_reason(name):
     method = {**METHODS, 'hyperband': search.Hyperband(max_steps=2)}[name]

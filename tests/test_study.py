@@ -335,6 +335,22 @@ def test_compiled_search_vmaps_over_seeds_without_callbacks():
     assert 'callback' not in str(jax.make_jaxpr(lambda key: loop(key, 5))(jax.random.key(0)))
 
 
+def test_what_is_of_one_search_is_refused_for_several():
+    loop = search.compile({'x': pg.floatv(0.0, 1.0)}, lambda e, k: {'y': e['x']}, RANDOM, objectives='y')
+    keys = jax.random.split(jax.random.key(0), 3)
+    several = jax.vmap(lambda key: loop(key, 5))(keys)
+    assert several.fitness.shape == (3, 5, 4, 1)
+    for read in (lambda r: r.history, lambda r: r.best, lambda r: r.front):
+        with pytest.raises(pg.SpaceError, match=r'leading axes \[3\].*pg\.unstack\(result\)'):
+            read(several)
+        for traced in (jax.jit, jax.vmap):
+            with pytest.raises(pg.SpaceError, match='being traced by jit or vmap'):
+                traced(lambda key, read=read: (read(loop(key, 5)), key)[1])(keys if traced is jax.vmap else keys[0])
+    alone = loop(keys[1], 5)
+    np.testing.assert_array_equal(pg.unstack(several)[1].history.fitness, alone.history.fitness)
+    assert pg.unstack(several)[1].best.value == alone.best.value
+
+
 def test_compiled_search_refuses_structure():
     with pytest.raises(pg.SpaceError, match='structure of what it runs: n'):
         search.compile(SPACE, evaluate, RANDOM, objectives='y')

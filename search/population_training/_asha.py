@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
 from pgjax.search.population_training._training import Training, member_keys, require, trainable_space
@@ -54,7 +55,7 @@ class ASHAState:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ASHAResult:
-    """A finished run: a pytree, so that runs can be vmapped over keys."""
+    """A finished run: a pytree, so that runs can be vmapped over keys; `pg.unstack` takes them apart."""
 
     state: ASHAState
     space: Space = dataclasses.field(metadata={'static': True})
@@ -62,6 +63,7 @@ class ASHAResult:
     @property
     def best(self) -> Member | None:
         """The best member of the highest rung where one succeeded, with its state; None if there is none."""
+        require_single(self.state.fitness, 3, 'The best member')
         succeeded = np.isfinite(np.asarray(self.state.fitness)).all(-1)
         if not succeeded.any():
             return None

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
 from pgjax.search.population_training._training import Training, member_keys, require, trainable_space
@@ -40,7 +41,7 @@ class Rung:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class HalvingResult:
-    """One run of halvings: a pytree, so that runs can be vmapped over keys.
+    """One run of halvings: a pytree, so that runs can be vmapped over keys; `pg.unstack` takes them apart.
 
     Attributes:
       rungs: in order.
@@ -56,6 +57,7 @@ class HalvingResult:
     def best(self) -> Member | None:
         """The best member of the last rung, with its trained state; None if all failed."""
         last = self.rungs[-1]
+        require_single(last.fitness, 2, 'The best member')
         row = int(best_first(last.fitness)[0])
         return member_at(
             self.space,

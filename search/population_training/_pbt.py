@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._explore import explore
 from pgjax.search.population_training._member import Member, member_at
@@ -57,7 +58,7 @@ class PBTRound:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PBTResult:
-    """A finished run: a pytree, so that runs can be vmapped over keys.
+    """A finished run: a pytree, so that runs can be vmapped over keys; `pg.unstack` takes them apart.
 
     Attributes:
       state: the population as it would go on.
@@ -72,6 +73,7 @@ class PBTResult:
     @property
     def best(self) -> Member | None:
         """The best member of the last round, with its trained state; None if all failed."""
+        require_single(self.rounds.fitness, 3, 'The best member')
         last = jax.tree.map(lambda leaf: leaf[-1], self.rounds)
         slot = int(best_first(last.fitness)[0])  # never replaced, so its weights are still there
         return member_at(
@@ -86,6 +88,7 @@ class PBTResult:
 
     def lineage(self, slot: int) -> np.ndarray:
         """int[R]: the slots in which the weights that stand in `slot` at the end were trained, round by round."""
+        require_single(self.rounds.parents, 2, 'A lineage')
         slots = [slot]
         for parents in np.asarray(self.rounds.parents[:-1])[::-1]:
             slots.append(int(parents[slots[-1]]))
