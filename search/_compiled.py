@@ -14,6 +14,7 @@ from pgjax._errors import ControllerError, SpaceError
 from pgjax.search._controller import Controller, parents_of, sanitize
 from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, resolve_batch, trial_key
 from pgjax.search._history import History, best_row, front_rows, rows_of
+from pgjax.search._keys import require_key
 from pgjax.search._objective import Objective, as_objectives, check_metrics
 from pgjax.search._single import require_single
 from pgjax.search._trial import Trial, trial_at
@@ -99,6 +100,8 @@ def compile_search(
       `loop(key, generations) -> Result`, to be called, jitted (`static_argnums=1`) or vmapped over keys. With
       the key of a study, `jax.random.key(seed, impl='threefry2x32')`, it makes that study's proposals; values on
       a scale are computed in float32 here and rounded from float64 there, so they may differ in their last bit.
+      Keys of other generators, such as 'rbg', it refuses by ControllerError: there results would depend on the layout
+      of batches and on the device.
 
     Raises:
       SpaceError: the space has structural decisions, which one program cannot decide.
@@ -128,6 +131,7 @@ def compile_search(
     evaluate_batch = _batched(space, evaluate, wanted, tile, resolve_batch(batch))
 
     def loop(key: jax.Array, generations: int) -> Result:
+        require_key(key, 'A compiled search')
         state = controller.init(space, jax.random.fold_in(key, INIT), len(wanted))
 
         def step(state: Any, generation: jax.Array) -> tuple[Any, Any]:

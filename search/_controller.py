@@ -56,7 +56,7 @@ class Controller(Object):
 
         Args:
           space: what will be searched.
-          key: for random parts of the state.
+          key: for random parts of the state; of threefry, as all keys of a search.
           num_objectives: M, the number of columns of fitness.
 
         Raises:

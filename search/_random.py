@@ -11,6 +11,7 @@ import numpy as np
 
 from pgjax.search._controller import Controller, State, require
 from pgjax.search._host import HostController, rows_of_dna
+from pgjax.search._keys import require_key
 from pgjax.space import DNA, Space
 
 _MOST_POINTS = 256  # of one ask; for more the call of a compiled program costs little
@@ -32,12 +33,14 @@ class Random(Controller, type_name='pgjax.search.Random'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> State:
         """The number of points told so far, int32[]."""
-        del space, key, num_objectives
+        del space, num_objectives
+        require_key(key, self)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         return jnp.int32(0)
 
     def ask(self, space: Space, state: State, key: jax.Array) -> tuple[DNA, State]:
         """B independent points."""
+        require_key(key, self)
         return space.random(key, (self.batch_size,)), state
 
     def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:

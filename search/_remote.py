@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.search._history import TrialStatus
+from pgjax.search._keys import IMPL
 from pgjax.search._objective import Objective, check_metrics
 from pgjax.search._outcome import Told
-
-IMPL = 'threefry2x32'  # of every key of a study
 
 
 def takes_key(evaluate: Callable[..., Any]) -> bool:

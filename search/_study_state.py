@@ -16,6 +16,7 @@ from pgjax.search._controller import Controller
 from pgjax.search._evaluation import ASK, Batch
 from pgjax.search._history import History, rows_of
 from pgjax.search._host import DrawsAhead, HostController
+from pgjax.search._keys import IMPL
 from pgjax.search._notes import Notes, NotesFile
 from pgjax.search._objective import Objective
 from pgjax.search._outcome import Outcome
@@ -47,7 +48,7 @@ class StudyState:
 
     @functools.cached_property
     def _key(self) -> jax.Array:
-        return jax.random.key(self.seed, impl='threefry2x32')  # the one generator whose bits do not depend on batching
+        return jax.random.key(self.seed, impl=IMPL)
 
     @functools.cached_property
     def _host(self) -> HostController | None:

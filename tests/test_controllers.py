@@ -179,6 +179,53 @@ def test_mutation_opens_branches_with_random_genes():
     assert np.abs(np.bincount(y, minlength=4) / number - 0.25).max() < 5 * (0.25 * 0.75 / number) ** 0.5
 
 
+KEYED = {
+    'random': search.Random(batch_size=4),
+    'regularized': search.RegularizedEvolution(population_size=4, tournament_size=2, batch_size=4),
+    'genetic': search.Genetic(population_size=4, batch_size=4),
+    'local': search.LocalSearch(batch_size=4),
+    'nsga2': search.NSGA2(population_size=4, batch_size=4),
+    'semo': search.SEMO(batch_size=4),
+    'neat': search.NEAT(population_size=16, batch_size=4),
+    'reinforce': search.REINFORCE(batch_size=4),
+    'ppo': search.PPO(batch_size=4),
+    'islands': search.Islands(search.NSGA2(population_size=4, batch_size=2), number=2),
+    'prior': search.Prior(search.HillClimb(batch_size=4), [{'x': 1}]),
+}
+
+
+@pytest.mark.parametrize('name', KEYED)
+def test_keys_of_other_generators_are_refused_with_the_reason(name):
+    controller, space = KEYED[name], pg.search_space({'x': pg.oneof([1, 2, 3])})
+    state = controller.init(space, jax.random.key(0))
+    for key in (jax.random.key(0, impl='rbg'), jax.random.key(0, impl='unsafe_rbg')):
+        with pytest.raises(pg.ControllerError, match=r'layout of a batch and on the device.*jax\.random\.key\(seed\)'):
+            controller.init(space, key)
+        with pytest.raises(pg.ControllerError, match=r'rbg.*layout of a batch and on the device'):
+            controller.ask(space, state, key)
+    old_style = jax.random.PRNGKey(0)
+    assert jax.tree.structure(controller.init(space, old_style)) == jax.tree.structure(state)
+
+
+@pytest.mark.parametrize(
+    ('key', 'words'),
+    [
+        (jax.random.key(0, impl='rbg'), "A compiled search got a key of the generator 'rbg'"),
+        (0, 'needs a key, .* got 0'),
+        (jax.random.split(jax.random.key(0), 3), r'array of keys of shape \[3\]. Use jax.vmap'),
+    ],
+)
+def test_a_compiled_search_refuses_what_it_cannot_draw_from(key, words):
+    loop = search.compile(
+        {'x': pg.floatv(0.0, 1.0)}, lambda e, k: {'y': e['x']}, search.Random(batch_size=4), objectives='y'
+    )
+    with pytest.raises(pg.ControllerError, match=words):
+        loop(key, 2)
+    if not isinstance(key, int):
+        with pytest.raises(pg.ControllerError, match=words):
+            jax.jit(loop, static_argnums=1)(key, 2)
+
+
 def test_ask_and_tell_compile_once():
     space = search.testing.mixed_space()
     controller = CONTROLLERS['regularized']

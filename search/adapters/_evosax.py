@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from pgjax._errors import ControllerError, did_you_mean, missing_extra, show
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._keys import IMPL, require_key
 from pgjax.space import DNA, Space
 from pgjax.space._threefry import uniform
 from pgjax.symbolic import Dict, field
@@ -60,6 +61,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
           ControllerError: there are decisions besides floats, or no such strategy.
           MissingExtraError: evosax is not installed.
         """
+        require_key(key, self)
         require_single_objective(self, num_objectives)
         require(self.batch_size >= 2, self, 'batch_size', 'at least 2')
         others = [d.label for d in space.decisions if d.kind != 'float' and d.arity != 1]
@@ -95,6 +97,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
 
     def ask(self, space: Space, state: EvosaxState, key: jax.Array) -> tuple[DNA, EvosaxState]:
         """A population of the strategy."""
+        require_key(key, self)
         ask_key, next_key = jax.random.split(key)
         strategy = self._made(space)
         asked, made = strategy.ask(ask_key, state.strategy, self._params(strategy))
@@ -111,7 +114,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
             floats = jnp.concatenate([told, state.asked[size - missing :]])
             proposed = floats == _within(space, state.asked).floats
             loss = -jnp.pad(fitness[begin : begin + size], (0, missing), constant_values=-jnp.inf)
-            key = jax.random.fold_in(jax.random.wrap_key_data(state.key, impl='threefry2x32'), number)
+            key = jax.random.fold_in(jax.random.wrap_key_data(state.key, impl=IMPL), number)
             population = jnp.where(proposed, state.asked, floats)
             made, _ = strategy.tell(key, population, _finite(loss), made, params)
         return dataclasses.replace(state, strategy=_strong(made))

@@ -15,6 +15,7 @@ import numpy as np
 
 from pgjax._errors import ControllerError, missing_extra, show
 from pgjax.search._controller import Controller, State, require, sanitize
+from pgjax.search._keys import require_key
 from pgjax.space import DNA, Decision, Space
 from pgjax.symbolic import field
 
@@ -90,7 +91,7 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
           ControllerError: there is no such sampler, it does not take the options, or it cannot be resumed.
           MissingExtraError: Optuna is not installed.
         """
-        del key
+        require_key(key, self)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.memory >= 1, self, 'memory', 'at least 1')
         self._sampler(0)
@@ -115,6 +116,7 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
 
     def ask(self, space: Space, state: OptunaState, key: jax.Array) -> tuple[DNA, OptunaState]:
         """B suggestions."""
+        require_key(key, self)
         seed = int(jax.random.bits(key, dtype=jnp.uint32))
         with _quiet():
             study = self._study(space, state, seed)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, require, sanitize
+from pgjax.search._keys import IMPL, require_key, seed_of
 from pgjax.search.evolution._algebra import Repeat, with_memory_of
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import NO_TRIAL, NUM_PARENTS, Population, empty, told, wide
@@ -89,6 +90,7 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
         Raises:
           ControllerError: a setting is out of range, or the population would grow without end.
         """
+        seed = seed_of(key, self)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.population_init >= 1, self, 'population_init', 'at least 1')
         require(self.capacity is None or self.capacity >= 1, self, 'capacity', 'at least 1, or None')
@@ -104,11 +106,12 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
             generation=jnp.int32(0),
             parents=jnp.full((self.batch_size, NUM_PARENTS), NO_TRIAL, jnp.int32),
             memory=dict(context.memory),
-            seed=jax.random.key_data(key).astype(jnp.uint32),
+            seed=seed,
         )
 
     def ask(self, space: Space, state: EvolutionState, key: jax.Array) -> tuple[DNA, EvolutionState]:
         """Random points until enough were asked for or told, then children; random also where all have failed."""
+        require_key(key, self)
         random_key, reproduce_key = jax.random.split(key)
         size = self.batch_size
         context = Context.start(space, state.generation, state.memory)
@@ -129,7 +132,7 @@ class Evolution(Controller, type_name='pgjax.search.Evolution'):
         """Points join the population, and some stay."""
         fitness = sanitize(fitness)
         new = told(space, dna, fitness, state.told, state.generation)
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.seed, impl='threefry2x32'), state.told)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.seed, impl=IMPL), state.told)
         context = Context.start(space, state.generation, state.memory)
         capacity = len(state.population)
         survivors, context = self._update(capacity).merge(key, state.population, new, context)

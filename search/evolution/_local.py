@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.search._controller import Controller, blank, require, require_single_objective, sanitize
+from pgjax.search._keys import IMPL, require_key, seed_of
 from pgjax.search.evolution._genes import genes_of
 from pgjax.search.evolution._mutate import NORMAL_STEP
 from pgjax.search.evolution._opening import fresh_points
@@ -89,11 +90,12 @@ class LocalSearch(Controller, type_name='pgjax.search.LocalSearch'):
             failed=jnp.int32(0),
             told=jnp.int32(0),
             parents=jnp.full((self.batch_size, 1), NO_TRIAL, jnp.int32),
-            seed=jax.random.key_data(key).astype(jnp.uint32),
+            seed=seed_of(key, self),
         )
 
     def ask(self, space: Space, state: LocalState, key: jax.Array) -> tuple[DNA, LocalState]:
         """The next neighbours; random points before a start, and where there are not enough neighbours."""
+        require_key(key, self)
         random_key, fresh_key, step_key = jax.random.split(key, 3)
         size = self.batch_size
         place = state.asked + jnp.arange(size)
@@ -120,7 +122,7 @@ class LocalSearch(Controller, type_name='pgjax.search.LocalSearch'):
         failed = jnp.where(better, 0, state.failed + value.shape[0])
         lost = ~better & (failed >= state.neighbours)
         center = jax.tree.map(lambda new, old: jnp.where(better, new[row], old), dna, state.center)
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.seed, impl='threefry2x32'), state.told)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.seed, impl=IMPL), state.told)
         order, neighbours = jax.lax.cond(
             better,
             lambda: _ordered(space, key, center, self.float_steps),

@@ -12,6 +12,7 @@ import numpy as np
 
 from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, State, blank, require, sanitize
+from pgjax.search._keys import require_key
 from pgjax.search.evolution._seeding import mutants
 from pgjax.space import DNA, Space
 from pgjax.space._threefry import uniform
@@ -105,6 +106,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> MapElitesState:
         """An empty archive."""
+        require_key(key, self)
         self._check(num_objectives)
         centroids = self._spread(key) if self.cells else self._grid_middles()
         size = len(centroids)
@@ -121,6 +123,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
 
     def ask(self, space: Space, state: MapElitesState, key: jax.Array) -> tuple[DNA, MapElitesState]:
         """B points: random until `initial_size` were asked for or told, or with no cell filled; then children."""
+        require_key(key, self)
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         number = jnp.cumsum(state.filled)  # the k-th filled cell is the first with k + 1 filled ones up to it

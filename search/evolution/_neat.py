@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._keys import require_key
 from pgjax.search.evolution._seeding import mutants
 from pgjax.search.evolution._speciation import NO_SPECIES, speciate
 from pgjax.space import DNA, Space, concatenate
@@ -80,6 +81,7 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> NEATState:
         """An empty population."""
+        require_key(key, self)
         require_single_objective(self, num_objectives)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.population_size >= 1, self, 'population_size', 'at least 1')
@@ -100,6 +102,7 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
 
     def ask(self, space: Space, state: NEATState, key: jax.Array) -> tuple[DNA, NEATState]:
         """B points: random until P were asked for or told, then children; random also where all have failed."""
+        require_key(key, self)
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         share = jnp.cumsum(self.shares(state))

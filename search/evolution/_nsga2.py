@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pgjax.search._bits import by_bit, earlier, inhabited, packed
 from pgjax.search._controller import Controller, State, blank, require, sanitize
+from pgjax.search._keys import require_key
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import is_random, seeded
 from pgjax.search.evolution.recombinators._recombinator import coins, exchange
@@ -77,7 +78,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> NSGA2State:
         """An empty population."""
-        del key
+        require_key(key, self)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.population_size >= 1, self, 'population_size', 'at least 1')
         size = self.population_size
@@ -94,6 +95,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
 
     def ask(self, space: Space, state: NSGA2State, key: jax.Array) -> tuple[DNA, NSGA2State]:
         """B points: random until P were asked for or told, then children; random also where all have failed."""
+        require_key(key, self)
         random_key, select_key, cross_key, mutate_key = jax.random.split(key, 4)
         size = self.batch_size
         filled = jnp.maximum((state.trial >= 0).sum(), 1)

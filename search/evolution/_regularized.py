@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, blank, require, require_single_objective, sanitize
 from pgjax.search._host import HostController
+from pgjax.search._keys import require_key
 from pgjax.search._wrappers import Dedup
 from pgjax.search.evolution._population import narrow
 from pgjax.search.evolution._regularized_host import RegularizedOnHost
@@ -80,6 +81,7 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> State:
         """An empty population, `RegularizedState`; with a memory it is the inner state of a `DedupState`."""
+        require_key(key, self)
         require_single_objective(self, num_objectives)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.population_size >= 1, self, 'population_size', 'at least 1')
@@ -100,6 +102,7 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
 
     def ask(self, space: Space, state: State, key: jax.Array) -> tuple[DNA, State]:
         """Random points until P were asked for or told, then children; random also where all have failed."""
+        require_key(key, self)
         if self.memory:
             return self._remembering.ask(space, state, key)
         random_key, select_key, mutate_key = jax.random.split(key, 3)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from pgjax.search._keys import IMPL
 from pgjax.space._threefry import uniform
 from pgjax.symbolic import Object
 
@@ -209,7 +210,7 @@ class Noise(Schedule, type_name='pgjax.search.evolution.Noise'):
 
     def __call__(self, step: Any) -> Any:
         """The value at a step."""
-        key = jax.random.fold_in(jax.random.key(self.seed), step)
+        key = jax.random.fold_in(jax.random.key(self.seed, impl=IMPL), step)
         if self.kind == 'uniform':
             return self.a + (self.b - self.a) * uniform(key, ())
         normal = self.a + self.b * jax.random.normal(key)

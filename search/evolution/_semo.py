@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, blank, require, sanitize
+from pgjax.search._keys import require_key
 from pgjax.search.evolution._seeding import mutants
 from pgjax.search.multiobjective import crowding_distance, dominates
 from pgjax.space import DNA, Space, concatenate
@@ -61,7 +62,7 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> SEMOState:
         """An empty archive."""
-        del key
+        require_key(key, self)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.archive_size >= 1, self, 'archive_size', 'at least 1')
         require(self.initial_size >= 1, self, 'initial_size', 'at least 1')
@@ -77,6 +78,7 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
 
     def ask(self, space: Space, state: SEMOState, key: jax.Array) -> tuple[DNA, SEMOState]:
         """B points: random until `initial_size` were asked for or told and there is an archive, then children."""
+        require_key(key, self)
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size, filled = self.batch_size, (state.trial >= 0).sum()
         slots = jax.random.randint(select_key, (size,), 0, jnp.maximum(filled, 1))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, blank, require, require_single_objective, sanitize
+from pgjax.search._keys import require_key
 from pgjax.search.policy_gradient._factored import Factored
 from pgjax.search.policy_gradient._policy import Parameters, Policy
 from pgjax.search.policy_gradient._reinforce import of_each, step
@@ -98,6 +99,7 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> PPOState:
         """The uniform policy, and an empty memory."""
+        require_key(key, self)
         require_single_objective(self, num_objectives)
         for setting, least in (('batch_size', 1), ('epochs', 1), ('window', 2)):
             require(getattr(self, setting) >= least, self, setting, f'at least {least}')
@@ -110,6 +112,7 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
 
     def ask(self, space: Space, state: PPOState, key: jax.Array) -> tuple[DNA, PPOState]:
         """B points drawn from the policy."""
+        require_key(key, self)
         dna = self.policy.sample(space, state.policy, key, self.batch_size)
         return dna, dataclasses.replace(state, behaviour=state.policy)
 

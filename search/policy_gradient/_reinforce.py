@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._keys import require_key
 from pgjax.search.policy_gradient._factored import Factored
 from pgjax.search.policy_gradient._policy import Parameters, Policy
 from pgjax.search.policy_gradient._rewards import Baseline, Kind, advantages, first_baseline, see
@@ -74,6 +75,7 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> ReinforceState:
         """The uniform policy."""
+        require_key(key, self)
         require_single_objective(self, num_objectives)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.window >= 2, self, 'window', 'at least 2')
@@ -82,6 +84,7 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
 
     def ask(self, space: Space, state: ReinforceState, key: jax.Array) -> tuple[DNA, ReinforceState]:
         """B points drawn from the policy."""
+        require_key(key, self)
         return self.policy.sample(space, state.policy, key, self.batch_size), state
 
     def tell(self, space: Space, state: ReinforceState, dna: DNA, fitness: Any) -> State:

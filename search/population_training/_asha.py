@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._keys import IMPL, require_key
 from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
@@ -133,6 +134,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
           SpaceError: the space has structural decisions.
           ControllerError: a setting is out of range.
         """
+        require_key(key, self)
         space, rungs, size = trainable_space(space), len(self.milestones()), self.max_trials
         dna_key, init_key = jax.random.split(key)
         dna = space.random(dna_key, (size,))
@@ -230,4 +232,4 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> ASHAResult:
         """Trains the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(jax.random.key(seed))
+        return jax.jit(self.compile(template, training))(jax.random.key(seed, impl=IMPL))

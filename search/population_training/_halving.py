@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._keys import IMPL, require_key
 from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
@@ -131,7 +132,7 @@ class SuccessiveHalving(Object, type_name='pgjax.search.SuccessiveHalving'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> HalvingResult:
         """Trains the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(jax.random.key(seed))
+        return jax.jit(self.compile(template, training))(jax.random.key(seed, impl=IMPL))
 
 
 def halve(space: Space, training: Training, plan: Sequence[tuple[int, int]], key: jax.Array) -> HalvingResult:
@@ -143,6 +144,7 @@ def halve(space: Space, training: Training, plan: Sequence[tuple[int, int]], key
       plan: the members and total steps of each rung.
       key: of all randomness.
     """
+    require_key(key, 'SuccessiveHalving')
     dna_key, init_key, train_key = jax.random.split(key, 3)
     members = jnp.arange(plan[0][0])
     dna = space.random(dna_key, (len(members),))

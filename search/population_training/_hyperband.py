@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from pgjax.search._keys import IMPL
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._halving import HalvingResult, halve
 from pgjax.search.population_training._member import Member
@@ -78,7 +79,7 @@ class Hyperband(Object, type_name='pgjax.search.Hyperband'):
           SpaceError: the space has structural decisions.
           ControllerError: a setting is out of range.
         """
-        space, key = trainable_space(template), jax.random.key(seed)
+        space, key = trainable_space(template), jax.random.key(seed, impl=IMPL)
         run = jax.jit(halve, static_argnums=(0, 1, 2))
         plans = [tuple(plan) for plan in self.brackets()]
         return HyperbandResult(

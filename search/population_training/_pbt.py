@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._keys import IMPL, require_key
 from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._explore import explore
@@ -147,6 +148,7 @@ class PBT(Object, type_name='pgjax.search.PBT'):
           SpaceError: the space has structural decisions.
           ControllerError: a setting is out of range.
         """
+        require_key(key, self)
         space = trainable_space(space)
         require(self.population_size >= 2, self, 'population_size', 'at least 2, for one to learn from the other')
         require(self.steps >= 1, self, 'steps', 'at least 1')
@@ -200,4 +202,4 @@ class PBT(Object, type_name='pgjax.search.PBT'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> PBTResult:
         """Trains a population of the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(jax.random.key(seed))
+        return jax.jit(self.compile(template, training))(jax.random.key(seed, impl=IMPL))
