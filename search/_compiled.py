@@ -16,7 +16,9 @@ from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, resolve_batch, 
 from pgjax.search._history import History, best_row, front_rows, rows_of
 from pgjax.search._keys import require_key
 from pgjax.search._objective import Objective, as_objectives, check_metrics
+from pgjax.search._settings import require_count
 from pgjax.search._single import require_single
+from pgjax.search._study_state import check_settings
 from pgjax.search._trial import Trial, trial_at
 from pgjax.space import DNA, Space, search_space
 
@@ -105,7 +107,7 @@ def compile_search(
 
     Raises:
       SpaceError: the space has structural decisions, which one program cannot decide.
-      ControllerError: the controller works on the host alone.
+      ControllerError: the controller works on the host alone, or a setting makes no sense.
 
     >>> import jax, pgjax as pg
     >>> from pgjax import search
@@ -115,6 +117,7 @@ def compile_search(
     >>> jax.jit(loop, static_argnums=1)(jax.random.key(0), 3).best.value
     {'x': 2.0}
     """
+    check_settings(controller, 0, tile, batch)
     space = search_space(space)
     if space.structural:
         names = ', '.join(d.id for d in space.structural[:5])
@@ -132,6 +135,7 @@ def compile_search(
 
     def loop(key: jax.Array, generations: int) -> Result:
         require_key(key, 'A compiled search')
+        require_count(generations, 'generations')
         state = controller.init(space, jax.random.fold_in(key, INIT), len(wanted))
 
         def step(state: Any, generation: jax.Array) -> tuple[Any, Any]:

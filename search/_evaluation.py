@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, TopologyError
+from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, TopologyError, show
 from pgjax.search._objective import Objective, check_metrics
 from pgjax.space import DNA, Space
 from pgjax.symbolic._traced import note_traced
@@ -86,8 +86,8 @@ class Evaluator:
             if mesh is not None
             else jax.make_mesh((1,), ('pop',), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:1])
         )
-        if tuple(self._mesh.axis_names) != ('pop',):
-            raise TopologyError(f"A mesh for a search has the one axis 'pop', got {self._mesh.axis_names}.")
+        if tuple(getattr(self._mesh, 'axis_names', ())) != ('pop',):
+            raise TopologyError(f"A mesh for a search is a jax Mesh with the one axis 'pop', got {show(self._mesh)}.")
         rows = jax.sharding.PartitionSpec('pop')
         self._run = jax.jit(
             jax.shard_map(

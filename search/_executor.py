@@ -26,6 +26,7 @@ from pgjax.search._objective import Objective
 from pgjax.search._outcome import Outcome, Told, of_trials
 from pgjax.search._process_executor import ProcessExecutor, pickled
 from pgjax.search._remote import failed, run_trial, takes_key
+from pgjax.search._settings import is_whole
 from pgjax.search._signals import StopRequest
 from pgjax.space import DNA, Space
 
@@ -69,8 +70,14 @@ class ExecutorEvaluator:
             raise EvaluatorError(
                 f'executor must be a concurrent.futures.Executor or a function that makes one, got {show(executor)}.'
             )
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
             raise EvaluatorError(f'timeout must be a positive number of seconds or None, got {show(timeout)}.')
+        if not is_whole(retries) or retries < 0:
+            raise EvaluatorError(f'retries must be an int of at least 0, got {show(retries)}.')
+        if max_failures is not None and (not is_whole(max_failures) or max_failures < 1):
+            raise EvaluatorError(
+                f'max_failures must be a positive int, or None for any number, got {show(max_failures)}.'
+            )
         self._make = None if isinstance(executor, Executor) else executor
         self._executor = executor if isinstance(executor, Executor) else executor()
         self._objectives = tuple(objectives)

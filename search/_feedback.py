@@ -9,14 +9,13 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
 from pgjax._errors import EncodeError, FitnessError, TrialStateError, show
 from pgjax.io._files import pack_json
 from pgjax.search import _measurement
 from pgjax.search._history import TrialStatus
 from pgjax.search._measurement import Measurement
-from pgjax.search._objective import Objective, check_metrics
+from pgjax.search._objective import Objective, check_metrics, shape_of
 from pgjax.search._outcome import Told
 from pgjax.search._session import Session
 from pgjax.search._trial import Trial
@@ -226,7 +225,8 @@ class Feedback:
         objectives = self._session.objectives
         if len(objectives) == 1 and isinstance(reward, (int, float)):  # what there is most of the time
             return {**found, objectives[0].metric: reward}
-        rewards = tuple(reward) if isinstance(reward, (tuple, list)) or np.ndim(reward) == 1 else (reward,)
+        several = isinstance(reward, (tuple, list)) or len(shape_of(reward) or ()) == 1
+        rewards = tuple(reward) if several else (reward,)
         missing = [o.metric for o in objectives if o.metric not in found]
         if len(rewards) != len(missing) and len(rewards) != len(objectives):
             raise FitnessError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -66,6 +66,11 @@ def as_objectives(objectives: Objective | str | Sequence[Objective | str]) -> tu
     """
     if isinstance(objectives, (str, Objective)):
         objectives = [objectives]
+    if isinstance(objectives, Mapping) or not isinstance(objectives, Iterable):
+        raise FitnessError(
+            f'objectives must be pg.maximize(name), pg.minimize(name) or a list of them, got '
+            f'{type(objectives).__name__} {show(objectives)}.'
+        )
     made = []
     for item in objectives:
         if not isinstance(item, (str, Objective)):
@@ -98,11 +103,16 @@ def check_metrics(metrics: Any, objectives: Sequence[Objective], what: str = 'ev
     for name, value in metrics.items():
         if not isinstance(name, str):
             raise FitnessError(f'{what}: metric names are strings, got {show(name)}.')
-        shape = np.shape(value) if not isinstance(value, (str, bytes)) and value is not None else None
+        shape = shape_of(value)
         if shape != () or not _is_number(value):
             came = type(value).__name__ if not shape else f'an array of shape {list(shape)}'
             raise FitnessError(
                 f'{what}: the metric {name!r} must be a scalar number, got {came}. Reduce it, e.g. by mean.'
+            )
+        if type(value) is int and not _is_float(value):
+            raise FitnessError(
+                f'{what}: the metric {name!r} is an int of {value.bit_length()} bits, larger than any float. '
+                'Return its logarithm, or a float.'
             )
         checked[name] = value
     for needed in (name for objective in objectives for name in objective.metrics):
@@ -112,6 +122,25 @@ def check_metrics(metrics: Any, objectives: Sequence[Objective], what: str = 'ev
                 f'expected {wanted}.' + did_you_mean(needed, checked)
             )
     return checked
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """The shape of an array or number, traced or not; None for what is neither."""
+    if value is None or isinstance(value, (str, bytes)):
+        return None
+    try:
+        return np.shape(value)
+    except ValueError:  # lists of several lengths
+        return None
+
+
+def _is_float(value: int) -> bool:
+    """Whether an int is within the range of floats."""
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def _is_number(value: Any) -> bool:

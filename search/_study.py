@@ -20,6 +20,7 @@ from pgjax.search._logger import Logger
 from pgjax.search._notes import Notes
 from pgjax.search._objective import Objective, as_objectives
 from pgjax.search._progress import Progress
+from pgjax.search._settings import is_whole, require_count, require_loggers, require_seconds
 from pgjax.search._signals import stop_requests
 from pgjax.search._store import StudyStore
 from pgjax.search._study_state import StudyState, check_settings
@@ -174,12 +175,18 @@ class Study(StudyState):
           The study with the new trials. `self` stays as it is.
 
         Raises:
+          ControllerError: an argument makes no sense, such as a fraction of a generation.
           FitnessError: `evaluate` does not return what the objectives need.
           EvaluatorError: `evaluate` raised, on an executor `max_failures` times in a row; or it cannot be sent.
           WorkerLostError: a worker died and broke its executor, which cannot be made again.
           StudyMismatchError: the directory has gone on since this study was read.
           StudyWriteError, StudyLockedError: the study cannot be kept.
         """
+        require_count(generations, 'generations')
+        require_seconds(checkpoint_seconds, 'checkpoint_seconds')
+        display = Progress(enabled=progress) if isinstance(progress, bool) else progress
+        require_loggers([display])
+        require_loggers(loggers)
         if executor is None:
             working = contextlib.nullcontext(
                 Evaluator(evaluate, self.objectives, tile=self.tile, batch=self.batch, mesh=self.mesh)
@@ -188,7 +195,6 @@ class Study(StudyState):
             working = ExecutorEvaluator(
                 evaluate, self.objectives, executor, timeout=timeout, retries=retries, max_failures=max_failures
             )
-        display = Progress(enabled=progress) if isinstance(progress, bool) else progress
         writing = contextlib.nullcontext() if self._store is None else self._writer()
         with working as evaluator, writing as writer, stop_requests() as stop:
             followers = (display, *loggers)
@@ -209,7 +215,7 @@ class Study(StudyState):
         """
         dna, first = self._rest, len(self.history)
         number = len(dna) if number is None else number
-        if not 1 <= number <= len(dna):
+        if not is_whole(number) or not 1 <= number <= len(dna):
             raise TrialStateError(
                 f'ask gives 1 to {len(dna)} trials now (batch_size = {self.controller.batch_size}), '
                 f'got {show(number)}. Tell what you have asked for, and ask again.'
@@ -253,7 +259,7 @@ class Study(StudyState):
         Raises:
           TrialStateError: it is not known.
         """
-        if not 0 <= number < len(self.history):
+        if not is_whole(number) or not 0 <= number < len(self.history):
             raise TrialStateError(f'There is no trial {show(number)} in a history of {len(self.history)} trials.')
         return trial_at(self.space, self.history, number, self.notes)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pgjax._errors import FitnessError, TrialStateError, show
-from pgjax.search._objective import Objective, check_metrics
+from pgjax.search._objective import Objective, check_metrics, shape_of
 from pgjax.search._outcome import Outcome, of_arrays
 from pgjax.search._trial import Trial
 
@@ -27,6 +27,9 @@ def outcome_of(trials: Sequence[Trial], metrics: Any, first: int, end: int, obje
       TrialStateError: other trials.
       FitnessError: other metrics.
     """
+    trials = list(trials) if isinstance(trials, Iterable) else [trials]
+    if not all(isinstance(t, Trial) for t in trials):
+        raise TrialStateError(f'tell takes the trials that ask gave, got {show(trials)}.')
     numbers = [t.id for t in trials]
     wanted = range(first, first + len(numbers))
     in_order = numbers == list(wanted)
@@ -72,12 +75,17 @@ def _single(array: np.ndarray) -> np.ndarray:
 
 def _by_trial(trials: Sequence[Trial], metrics: Any) -> list[Mapping[str, Any]]:
     if isinstance(metrics, Mapping):
-        lengths = {name: np.shape(column)[:1] for name, column in metrics.items()}
+        lengths = {name: (shape_of(column) or ())[:1] for name, column in metrics.items()}
         if any(length != (len(trials),) for length in lengths.values()):
             raise FitnessError(
                 f'Each metric needs one value for each of the {len(trials)} trials, got {show(lengths)}.'
             )
         return [{name: np.asarray(column)[i] for name, column in metrics.items()} for i in range(len(trials))]
-    if len(metrics) != len(trials):
+    if not isinstance(metrics, Iterable):
+        raise FitnessError(
+            f'tell needs metrics by name, each an array over the {len(trials)} trials, or a list of one dict for each '
+            f'trial; got {type(metrics).__name__} {show(metrics)}.'
+        )
+    if len(metrics := list(metrics)) != len(trials):
         raise FitnessError(f'There are {len(trials)} trials and metrics of {len(metrics)}.')
-    return list(metrics)
+    return metrics

@@ -627,3 +627,14 @@ def test_closing_a_loop_saves_the_study(tmp_path):
         feedback(0.5)
         feedback.end_loop()
     assert len(search.Study.load(tmp_path / 'other').history) == 1
+
+
+@pytest.mark.parametrize(('reward', 'words'), [(10**400, 'larger than any float'), ([[1], [1, 2]], 'got 2 rewards')])
+def test_a_reward_that_is_no_float_leaves_the_trial_open(reward, words):
+    _, feedback = next(loop(num_trials=2))
+    with pytest.raises(pg.FitnessError, match=words):
+        feedback(reward)
+    with pytest.raises(pg.FitnessError, match='scalar number, got list'):
+        feedback(metrics={'reward': [[1], [1, 2]]})
+    feedback(1.0)
+    assert feedback.study.history.fitness.tolist() == [[1.0]]

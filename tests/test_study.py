@@ -6,6 +6,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -408,3 +409,75 @@ def test_a_study_of_the_same_decisions_in_another_order_is_another_study(tmp_pat
         search.Study(
             pg.Dict(a=pg.oneof([1, 2]), z=pg.oneof([1, 2])), search.Random(), objectives='y', path=tmp_path / 's'
         )
+
+
+BAD_METRICS = [
+    ([{'y': 1.0}, {'y': 10**400}, {'y': 0}, {'y': 0}], "trial 1: the metric 'y' is an int of 1329 bits"),
+    (None, 'list of one dict for each trial; got NoneType'),
+    (5, 'got int 5'),
+    ({'y': [[1], [1, 2], 3, 4]}, 'one value for each of the 4 trials'),
+    ([{'y': 1.0}] * 3, '4 trials and metrics of 3'),
+    ([{'y': [[1], [1, 2]]}] * 4, "trial 0: the metric 'y' must be a scalar number, got list"),
+]
+
+
+@pytest.mark.parametrize(('metrics', 'words'), BAD_METRICS)
+def test_tell_refuses_what_is_no_metric_and_the_trials_stay_open(metrics, words):
+    study = make()
+    trials = study.ask()
+    with pytest.raises(pg.FitnessError, match=words):
+        study.tell(trials, metrics)
+    for other in (None, 5, [1, 2], 'ab'):
+        with pytest.raises(pg.TrialStateError, match='takes the trials that ask gave'):
+            study.tell(other, {'y': [1.0, 2.0]})
+    assert len(study.tell(np.array(trials, object), iter([{'y': 10**30}] * 4)).history) == 4
+
+
+def test_a_number_beyond_floats_fails_its_trial_alone_on_an_executor():
+    study = make().run(
+        lambda exp: {'y': 10**400 if exp.n == 1 else exp.x}, 1, executor=lambda: ThreadPoolExecutor(1), progress=False
+    )
+    failed = study.history.status == search.TrialStatus.FAILED
+    assert failed.tolist() == [study.trial(i).value.n == 1 for i in range(4)]
+    assert 'larger than any float' in study.trial(int(np.flatnonzero(failed)[0])).note['error']
+
+
+@pytest.mark.parametrize('objectives', [None, 5, {'y': 'minimize'}])
+def test_objectives_that_are_no_list(objectives):
+    with pytest.raises(pg.FitnessError, match=r'pg\.maximize\(name\), pg\.minimize\(name\) or a list of them, got'):
+        make(objectives=objectives)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'kind', 'words'),
+    [
+        ({'generations': 1.5}, pg.ControllerError, r'generations must be an int of at least 0, got 1\.5'),
+        ({'generations': -1}, pg.ControllerError, 'got -1'),
+        ({'generations': None}, pg.ControllerError, 'got None'),
+        ({'checkpoint_seconds': float('nan')}, pg.ControllerError, 'checkpoint_seconds must be a number of seconds'),
+        ({'progress': None}, pg.ControllerError, 'Got NoneType None without start, update, finish'),
+        ({'loggers': [5]}, pg.ControllerError, 'Got int 5 without'),
+        ({'loggers': 5}, pg.ControllerError, 'Got int 5 without'),
+        ({'executor': lambda: ThreadPoolExecutor(1), 'max_failures': 0}, pg.EvaluatorError, 'max_failures must be'),
+        ({'executor': lambda: ThreadPoolExecutor(1), 'retries': 1.5}, pg.EvaluatorError, 'retries must be'),
+        ({'executor': lambda: ThreadPoolExecutor(1), 'timeout': 'a'}, pg.EvaluatorError, 'timeout must be'),
+    ],
+)
+def test_run_refuses_settings_that_make_no_sense(settings, kind, words):
+    with pytest.raises(kind, match=words):
+        make().run(evaluate, **{'generations': 1, 'progress': False, **settings})
+
+
+def test_a_compiled_search_refuses_settings_that_make_no_sense():
+    space, score = {'x': pg.floatv(0.0, 1.0)}, lambda e, k: {'y': e['x']}
+    for settings in ({'tile': 0}, {'tile': 1.5}, {'batch': 'all'}):
+        with pytest.raises(pg.ControllerError, match='must be'):
+            search.compile(space, score, RANDOM, objectives='y', **settings)
+    with pytest.raises(pg.ControllerError, match=r'must be a search\.Controller'):
+        search.compile(space, score, search.Random, objectives='y')
+    loop = search.compile(space, score, RANDOM, objectives='y')
+    for generations in (1.5, -1, None):
+        with pytest.raises(pg.ControllerError, match='generations must be an int'):
+            loop(jax.random.key(0), generations)
+    with pytest.raises(pg.ControllerError, match='static_argnums'):
+        jax.jit(loop)(jax.random.key(0), 3)
