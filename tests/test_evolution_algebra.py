@@ -1,5 +1,7 @@
 """The algebra: set operations and slices against lists, conditions, repeats, memory, schedules."""
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,6 +50,7 @@ EXPRESSIONS = {
     '~': (~A, lambda a, b, c: [x for x in range(N) if x not in a]),
     '>>': (A >> selectors.Last(2), lambda a, b, c: a[-2:]),
     '*': (A * 3, lambda a, b, c: a * 3),
+    '3 *': (3 * A, lambda a, b, c: a * 3),
     '**': (selectors.Last() ** 2, lambda a, b, c: list(range(N))),
     '[1]': (A[1], lambda a, b, c: a[1:2]),
     '[-1]': (A[-1], lambda a, b, c: a[-1:]),
@@ -103,10 +106,46 @@ def test_meta_evolution_searches_over_operations():
     assert space.decode(space.first()) == selectors.Top(1) >> mutators.Uniform(rate=0.0)
 
 
-@pytest.mark.parametrize(('times', 'words'), [(0, 'at least once'), (-1, 'at least once')])
+@pytest.mark.parametrize(
+    ('times', 'words'), [(0, 'at least once'), (-1, 'at least once'), (1.5, 'by an int'), ('a', 'by an int')]
+)
 def test_refuses_to_repeat_never(times, words):
+    for repeat in (lambda: A * times, lambda: times * A, lambda: A**times):
+        with pytest.raises(pg.ControllerError, match=words.replace('once', '(once|1)')):
+            repeat()
+
+
+def test_functions_stand_on_either_side_of_every_operator():
+    def same(population, context):
+        return population
+
+    for combine in (operator.add, operator.rshift, operator.or_, operator.and_, operator.sub, operator.xor):
+        assert combine(same, A) == combine(ev.Lambda(same), A)
+        assert combine(A, same) == combine(A, ev.Lambda(same))
+        with pytest.raises(pg.ControllerError, match='Expected an operation'):
+            combine(3, A)
+
+
+def test_operations_are_no_collections():
+    for ask in (iter, list, lambda op: 3 in op, lambda op: A in op, lambda op: [*op]):
+        with pytest.raises(TypeError):
+            ask(A)
+
+
+@pytest.mark.parametrize(
+    ('index', 'words'),
+    [
+        (slice(None, None, 0), 'a step other than 0'),
+        ('a', "got str 'a'"),
+        (1.5, 'indexed by ints'),
+        (slice('a', None), 'for a slice; got str'),
+        (None, 'got NoneType'),
+    ],
+)
+def test_refuses_what_is_no_index(index, words):
     with pytest.raises(pg.ControllerError, match=words):
-        A * times
+        A[index]
+    assert A[np.int64(2) :] == A[2:]
 
 
 def test_refuses_what_is_no_operation():
@@ -169,6 +208,8 @@ def test_until_change_tries_again_for_those_that_did_not():
         result, _ = apply(lazy.until_change(attempts), population)
         same = (np.asarray(result.dna.choices) == np.asarray(population.dna.choices)).all(-1).mean()
         assert abs(same - expected) < 5 * (expected * (1 - expected) / 64) ** 0.5
+    with pytest.raises(pg.ControllerError, match=r'UntilChange\.max_attempts = 0 is out of range: at least 1'):
+        selectors.First().until_change(0).apply(KEY, people(), Context.start(SPACE))
     with pytest.raises(pg.ControllerError, match='one by one, but First makes 2 of 6'):
         selectors.First(2).until_change().apply(KEY, people(), Context.start(SPACE))
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pgjax._errors import ControllerError, show
 from pgjax.search.evolution._operation import Context, Operation
@@ -240,23 +241,43 @@ def _joined(cls: Any, left: Any, right: Any) -> Operation:
     return cls(parts)
 
 
+def _apart(cls: Any, left: Any, right: Any) -> Operation:
+    return cls(as_operation(left), as_operation(right))
+
+
 def _sliced(operation: Operation, rows: int | slice) -> Operation:
-    if isinstance(rows, slice):
-        step = 1 if rows.step is None else operator.index(rows.step)
-        return Slice(operation, rows.start, rows.stop, step)
-    return Slice(operation, rows, rows + 1 if rows != -1 else None)
+    if not isinstance(rows, slice):
+        row = _whole(rows, 'one of its results')
+        return Slice(operation, row, row + 1 if row != -1 else None)
+    start, stop, step = (None if i is None else _whole(i, 'a slice') for i in (rows.start, rows.stop, rows.step))
+    if step == 0:
+        raise ControllerError('A slice of an operation takes a step other than 0.')
+    return Slice(operation, start, stop, 1 if step is None else step)
+
+
+def _whole(value: Any, what: str) -> int:
+    """Whatever Python takes for an index, as an int."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise ControllerError(
+            f'An operation is indexed by ints, as a list is, for {what}; got {type(value).__name__} {show(value)}.'
+        ) from error
 
 
 def _repeated(operation: Operation, times: int) -> Operation:
-    if times < 1:
-        raise ControllerError(f'An operation is repeated at least once, not {times} times.')
-    return Repeat(operation, times)
+    return Repeat(operation, _times(times, 'repeated at least once'))
 
 
 def _power(operation: Operation, times: int) -> Operation:
-    if times < 1:
-        raise ControllerError(f'An operation is raised to a power of at least 1, not {times}.')
+    times = _times(times, 'raised to a power of at least 1')
     return operation if times == 1 else Pipeline([operation] * times)
+
+
+def _times(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ControllerError(f'An operation is {what}, by an int, not by {show(value)}.')
+    return int(value)
 
 
 # Operators belong to the class that everybody subclasses, and what they make is written in terms of that class.
@@ -265,10 +286,15 @@ Operation.__rrshift__ = lambda self, other: _joined(Pipeline, other, self)  # ty
 Operation.__add__ = lambda self, other: _joined(Concatenation, self, other)  # type: ignore[method-assign]
 Operation.__radd__ = lambda self, other: _joined(Concatenation, other, self)  # type: ignore[method-assign]
 Operation.__or__ = lambda self, other: _joined(Union, self, other)  # type: ignore[method-assign]
+Operation.__ror__ = lambda self, other: _joined(Union, other, self)  # type: ignore[method-assign]
 Operation.__and__ = lambda self, other: _joined(Intersection, self, other)  # type: ignore[method-assign]
-Operation.__sub__ = lambda self, other: Difference(self, as_operation(other))  # type: ignore[method-assign]
-Operation.__xor__ = lambda self, other: SymmetricDifference(self, as_operation(other))  # type: ignore[method-assign]
+Operation.__rand__ = lambda self, other: _joined(Intersection, other, self)  # type: ignore[method-assign]
+Operation.__sub__ = lambda self, other: _apart(Difference, self, other)  # type: ignore[method-assign]
+Operation.__rsub__ = lambda self, other: _apart(Difference, other, self)  # type: ignore[method-assign]
+Operation.__xor__ = lambda self, other: _apart(SymmetricDifference, self, other)  # type: ignore[method-assign]
+Operation.__rxor__ = lambda self, other: _apart(SymmetricDifference, other, self)  # type: ignore[method-assign]
 Operation.__mul__ = _repeated  # type: ignore[method-assign]
+Operation.__rmul__ = _repeated  # type: ignore[method-assign]
 Operation.__pow__ = _power  # type: ignore[method-assign]
 Operation.__invert__ = lambda self: Difference(Identity(), self)  # type: ignore[method-assign]
 Operation.__neg__ = lambda self: Difference(Identity(), self)  # type: ignore[method-assign]
