@@ -75,7 +75,7 @@ class Controller(Object):
         """
 
 
-def require(condition: bool, controller: Controller, setting: str, allowed: str) -> None:
+def require(condition: bool, controller: Object, setting: str, allowed: str) -> None:
     """Raises ControllerError with the setting, its value and what is allowed, unless `condition` holds."""
     if not condition:
         value = getattr(controller, setting)

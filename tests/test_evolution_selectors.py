@@ -157,10 +157,15 @@ def test_the_number_follows_a_schedule():
     assert in_place(np.arange(N, dtype=np.float32), 5, 2) == [3, 4]
 
 
-@pytest.mark.parametrize('n', [-1, 1.5])
+@pytest.mark.parametrize('n', [-1, 1.5, float('nan'), np.float32('nan'), '2'])
 def test_refuses_numbers_that_mean_nothing(n):
     with pytest.raises(pg.ControllerError, match='number of individuals or a part'):
         selectors.Top(n).apply(jax.random.key(0), population(jnp.zeros(N), N), Context.start(SPACE))
+
+
+def test_refuses_tournaments_of_nobody():
+    with pytest.raises(pg.ControllerError, match=r'Tournament\.size = 0 is out of range: at least 1'):
+        selectors.Tournament(2, size=0).apply(jax.random.key(0), population(jnp.zeros(N), N), Context.start(SPACE))
 
 
 def test_random_without_replacement_is_a_uniform_arrangement():

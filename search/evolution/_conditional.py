@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax._errors import ControllerError, did_you_mean
+from pgjax.search._controller import require
 from pgjax.search.evolution._algebra import Applied, ForEach, Identity, Pipeline, as_operation, with_memory_of
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import Population
@@ -90,8 +91,9 @@ class UntilChange(Operation, type_name='pgjax.search.evolution.UntilChange'):
         """The first result for each individual that differs from it; the last one where none did.
 
         Raises:
-          ControllerError: the operation gives another number of rows.
+          ControllerError: the operation gives another number of rows, or there is to be no attempt.
         """
+        require(self.max_attempts >= 1, self, 'max_attempts', 'at least 1')
         context = with_memory_of([self.operation], key, population, context)
         keys = jax.random.split(key, self.max_attempts)
         first, context = self.operation.apply(keys[0], population, context)

@@ -27,22 +27,29 @@ def size_and_count(n: Count, population: Population, context: Context, *, repeat
       repeats: whether an individual can be taken more than once, so that there may be more than there were.
 
     Raises:
-      ControllerError: `n` is negative, or a part above 1.
+      ControllerError: `n` is negative or NaN, a part above 1, or no number.
     """
+    _require_count(n)
     there, rows = population.count, len(population)
     if n is None:
         return rows, there
     if callable(n):
         wanted = jnp.clip(jnp.asarray(value_at(n, context.step)).astype(jnp.int32), 0, rows)
         return rows, jnp.where(there > 0, wanted, 0) if repeats else jnp.minimum(wanted, there)
-    if n < 0 or (isinstance(n, float) and n > 1):
-        raise ControllerError(f'A selector takes a number of individuals or a part in [0, 1] of them, not {show(n)}.')
-    if isinstance(n, float):
-        parts = np.array([_part(n, i) for i in range(rows + 1)], np.int32)
+    if isinstance(n, (float, np.floating)):
+        parts = np.array([_part(float(n), i) for i in range(rows + 1)], np.int32)
         return int(parts[-1]), jnp.asarray(parts)[there]
     if repeats:
-        return n, jnp.where(there > 0, n, 0)
-    return min(n, rows), jnp.minimum(n, there)
+        return int(n), jnp.where(there > 0, n, 0)
+    return min(int(n), rows), jnp.minimum(n, there)
+
+
+def _require_count(n: Any) -> None:
+    if n is None or callable(n):
+        return
+    is_number, is_part = isinstance(n, (int, float, np.number)), isinstance(n, (float, np.floating))
+    if not is_number or not n >= 0 or (is_part and n > 1):  # NaN is not at least 0
+        raise ControllerError(f'A selector takes a number of individuals or a part in [0, 1] of them, not {show(n)}.')
 
 
 def _part(fraction: float, of: int) -> int:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._controller import require
 from pgjax.search.evolution._operation import Context
 from pgjax.search.evolution._population import Population, ranked
 from pgjax.search.evolution.selectors._count import size_and_count
@@ -89,6 +90,7 @@ class Tournament(Selector, type_name='pgjax.search.evolution.selectors.Tournamen
 
     def select(self, key: jax.Array, population: Population, context: Context) -> tuple[jax.Array, jax.Array]:
         """One tournament for each row."""
+        require(self.size >= 1, self, 'size', 'at least 1')
         rows, count = size_and_count(self.n, population, context, repeats=True)
         value = values_of(population, self.key)
         if value is None and population.fitness.shape[-1] > 1:
