@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from pgjax._errors import ControllerError, show
 from pgjax.space import DNA, Space
@@ -80,6 +82,16 @@ def require(condition: bool, controller: Object, setting: str, allowed: str) -> 
     if not condition:
         value = getattr(controller, setting)
         raise ControllerError(f'{type(controller).__name__}.{setting} = {show(value)} is out of range: {allowed}.')
+
+
+def is_within(number: Any, low: float, high: float = math.inf) -> bool:
+    """Whether a setting is a finite number in [low, high]; true of what is known later: traced, many, or a schedule."""
+    if callable(number) or isinstance(number, Tracer) or np.ndim(number):
+        return True
+    try:
+        return math.isfinite(number) and low <= number <= high
+    except (TypeError, OverflowError):
+        return False
 
 
 def require_single_objective(controller: Controller, num_objectives: int) -> None:

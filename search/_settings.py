@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import jax
 import numpy as np
+from jax.core import Tracer
 
 from pgjax._errors import ControllerError, show
 
@@ -18,7 +18,7 @@ def is_whole(value: Any) -> bool:
 
 def require_count(value: Any, name: str, least: int = 0) -> None:
     """Raises ControllerError unless `value` is an int of at least `least`."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise ControllerError(
             f'{name} must be an int that is known when the program is compiled, and is being traced. '
             'Give it as it is: jax.jit(..., static_argnums=...), or jax.vmap over the other arguments.'

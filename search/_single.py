@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
+from jax.core import Tracer
 
 from pgjax._errors import SpaceError
 
@@ -20,7 +20,7 @@ def require_single(values: Any, axes: int, what: str) -> None:
     Raises:
       SpaceError: the result is traced, or of several searches.
     """
-    if isinstance(values, jax.core.Tracer):
+    if isinstance(values, Tracer):
         raise SpaceError(
             f'{what} is read on the host, and here the result is being traced by jit or vmap. Return the result and '
             'read it outside; its arrays (such as fitness) can be used here.'

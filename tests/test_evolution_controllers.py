@@ -241,3 +241,42 @@ def test_a_population_holds_every_value_in_few_bytes(highest, dtype):
     assert state.population.dna.choices.tolist() == [[highest, 1]]
     children, _ = controller.ask(space, dataclasses.replace(state, asked=jnp.int32(3)), jax.random.key(1))
     assert children.choices.dtype == 'int32' and int(children.choices.max()) <= highest
+
+
+BAD_RATES = [
+    (mutators.Gaussian(rate=-1.0), r'Gaussian\.rate = -1\.0 is out of range: between 0 and 1, or None'),
+    (mutators.Uniform(rate=float('nan')), r'Uniform\.rate = nan'),
+    (mutators.Uniform(rate=jnp.float32(2.0)), r'Uniform\.rate = Array\(2'),
+    (mutators.Gaussian(rate='often'), r"Gaussian\.rate = 'often'"),
+    (mutators.Gaussian(std=float('nan')), r'Gaussian\.std = nan is out of range: a finite number of at least 0'),
+    (mutators.Polynomial(eta=-1.0), r'Polynomial\.eta = -1\.0'),
+    (mutators.Uniform().with_prob(float('nan')), r'WithProbability\.probability = nan is out of range'),
+    (mutators.Uniform().with_prob(2.0), r'WithProbability\.probability = 2\.0'),
+    (ev.Choice([(mutators.Uniform(), 1.5)]), r'Choice\.options = .*probabilities are between 0 and 1'),
+]
+
+
+@pytest.mark.parametrize(('mutator', 'words'), BAD_RATES)
+def test_rates_out_of_range_are_refused_before_there_is_a_state(mutator, words):
+    for controller in (search.Genetic(mutator=mutator), search.HillClimb(mutator=mutator)):
+        with pytest.raises(pg.ControllerError, match=words):
+            controller.init(pg.search_space([pg.intv(0, 9)]), jax.random.key(0))
+
+
+def test_other_rates_out_of_range():
+    space, key = pg.search_space([pg.intv(0, 9)]), jax.random.key(0)
+    for controller, words in [
+        (search.NSGA2(crossover_rate=1.5), r'NSGA2\.crossover_rate = 1\.5'),
+        (search.NEAT(remaining_ratio=-0.5), r'NEAT\.remaining_ratio = -0\.5'),
+        (search.NEAT(matching_coefficient=float('inf')), r'NEAT\.matching_coefficient = inf'),
+    ]:
+        with pytest.raises(pg.ControllerError, match=words):
+            controller.init(space, key)
+
+
+def test_rates_that_are_known_later_are_left_alone():
+    """Schedules say a rate by step, and a vmap over rates is a meta-search."""
+    space, key = pg.search_space([pg.intv(0, 9)]), jax.random.key(0)
+    search.Genetic(mutator=mutators.Gaussian(rate=2.0 / (1.0 + ev.STEP))).init(space, key)
+    asked = jax.vmap(lambda rate: search.Genetic(mutator=mutators.Gaussian(rate=rate)).init(space, key).asked)
+    assert asked(jnp.array([0.1, 2.0])).shape == (2,)

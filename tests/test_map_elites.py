@@ -139,3 +139,11 @@ def test_a_study_resumes_to_the_same_archive(tmp_path):
 def test_settings_out_of_range(settings, objectives, words):
     with pytest.raises(pg.ControllerError, match=words):
         search.MapElites(**settings).init(PLANE, jax.random.key(0), objectives)
+
+
+@pytest.mark.parametrize(
+    'bound', [(0.0, float('nan')), (1.0, 0.0), (0.0, 0.0), (float('-inf'), 0.0), (0.0, float('inf'))]
+)
+def test_bounds_between_which_nothing_lies_are_refused(bound):
+    with pytest.raises(pg.ControllerError, match=r'MapElites\.bounds = .*finite numbers \(low, high\) with low < high'):
+        search.MapElites(bounds=[bound]).init(pg.search_space([pg.floatv(0.0, 1.0)]), jax.random.key(0), 2)

@@ -245,7 +245,16 @@ def test_many_decisions_are_learned_from_few_points(controller):
     assert best.mean() > 60
 
 
-@pytest.mark.parametrize(('settings', 'words'), [({'batch_size': 0}, 'batch_size = 0'), ({'window': 1}, 'window = 1')])
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        ({'batch_size': 0}, 'batch_size = 0'),
+        ({'window': 1}, 'window = 1'),
+        ({'learning_rate': float('nan')}, 'learning_rate = nan is out of range: a finite number of at least 0'),
+        ({'entropy': -1.0}, r'entropy = -1\.0'),
+        ({'decay': 1.5}, r'decay = 1\.5 is out of range: between 0 and 1'),
+    ],
+)
 def test_settings_out_of_range(settings, words):
     for controller in (REINFORCE(**settings), PPO(**settings)):
         with pytest.raises(pg.ControllerError, match=words):

@@ -338,6 +338,9 @@ def test_structural_decisions_are_refused_with_the_reason(name):
     [
         (search.PBT(population_size=1), 'PBT.population_size = 1 is out of range'),
         (search.PBT(steps=0), 'PBT.steps = 0'),
+        (search.PBT(fraction=0.6), 'PBT.fraction = 0.6 is out of range: between 0 and 0.5'),
+        (search.PBT(resample=float('nan')), 'PBT.resample = nan'),
+        (search.PBT(up=float('inf')), 'PBT.up = inf'),
         (search.SuccessiveHalving(eta=1), 'SuccessiveHalving.eta = 1'),
         (search.SuccessiveHalving(min_steps=3, max_steps=2), 'max_steps = 2 is out of range: at least min_steps 3'),
         (search.Hyperband(max_steps=0), 'Hyperband.max_steps = 0'),

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax._errors import ControllerError, did_you_mean
-from pgjax.search._controller import require
+from pgjax.search._controller import is_within, require
 from pgjax.search.evolution._algebra import Applied, ForEach, Identity, Pipeline, as_operation, with_memory_of
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import Population
@@ -49,6 +49,7 @@ class WithProbability(Operation, type_name='pgjax.search.evolution.WithProbabili
 
     def apply(self, key: jax.Array, population: Population, context: Context) -> Applied:
         """The result, or the population."""
+        require(is_within(self.probability, 0, 1), self, 'probability', 'between 0 and 1')
         return Choice([(self.operation, self.probability)]).apply(key, population, context)
 
 
@@ -65,6 +66,7 @@ class Choice(Operation, type_name='pgjax.search.evolution.Choice'):
 
     def apply(self, key: jax.Array, population: Population, context: Context) -> Applied:
         """What those that happened made of the population."""
+        require(all(is_within(p, 0, 1) for _, p in self.options), self, 'options', 'probabilities are between 0 and 1')
         done = jnp.int32(0)
         for (operation, probability), own in zip(self.options, jax.random.split(key, len(self.options)), strict=True):
             coin_key, own = jax.random.split(own)

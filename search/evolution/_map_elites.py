@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import ControllerError
-from pgjax.search._controller import Controller, State, blank, require, sanitize
+from pgjax.search._controller import SMALLEST_NORMAL, Controller, State, blank, is_within, require, sanitize
 from pgjax.search._keys import require_key
 from pgjax.search.evolution._seeding import mutants
 from pgjax.space import DNA, Space
@@ -168,6 +168,8 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.initial_size >= 1, self, 'initial_size', 'at least 1')
         require(len(self.bounds) >= 1, self, 'bounds', 'one (low, high) a descriptor')
+        wide = all(is_within(low, -math.inf) and is_within(high - low, SMALLEST_NORMAL) for low, high in self.bounds)
+        require(wide, self, 'bounds', 'finite numbers (low, high) with low < high')
         if self.cells is None:
             allowed = f'one positive number, or one for each of the {len(self.bounds)} descriptors'
             require(len(self._bins()) == len(self.bounds) and min(self._bins()) >= 1, self, 'bins', allowed)

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._controller import Controller, State, is_within, require, require_single_objective, sanitize
 from pgjax.search._keys import require_key
 from pgjax.search.evolution._seeding import mutants
 from pgjax.search.evolution._speciation import NO_SPECIES, speciate
@@ -87,6 +87,9 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
         require(self.population_size >= 1, self, 'population_size', 'at least 1')
         allowed = f'between 1 and population_size {self.population_size}'
         require(1 <= self.max_species <= self.population_size, self, 'max_species', allowed)
+        require(is_within(self.remaining_ratio, 0, 1), self, 'remaining_ratio', 'between 0 and 1')
+        for setting in ('disjoint_coefficient', 'matching_coefficient', 'compatibility_threshold'):
+            require(is_within(getattr(self, setting), 0), self, setting, 'a finite number of at least 0')
         size = self.population_size
         first = space.random(key, (size,))
         return NEATState(

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._bits import by_bit, earlier, inhabited, packed
-from pgjax.search._controller import Controller, State, blank, require, sanitize
+from pgjax.search._controller import Controller, State, blank, is_within, require, sanitize
 from pgjax.search._keys import require_key
 from pgjax.search.evolution._mutate import mutate
 from pgjax.search.evolution._seeding import is_random, seeded
@@ -81,6 +81,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         require_key(key, self)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.population_size >= 1, self, 'population_size', 'at least 1')
+        require(is_within(self.crossover_rate, 0, 1), self, 'crossover_rate', 'between 0 and 1')
         size = self.population_size
         return NSGA2State(
             dna=blank(space, size),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._controller import Controller, State, blank, require, require_single_objective, sanitize
+from pgjax.search._controller import Controller, State, blank, is_within, require, require_single_objective, sanitize
 from pgjax.search._keys import require_key
 from pgjax.search.policy_gradient._factored import Factored
 from pgjax.search.policy_gradient._policy import Parameters, Policy
@@ -103,6 +103,9 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
         require_single_objective(self, num_objectives)
         for setting, least in (('batch_size', 1), ('epochs', 1), ('window', 2)):
             require(getattr(self, setting) >= least, self, setting, f'at least {least}')
+        for setting in ('learning_rate', 'clip', 'entropy'):
+            require(is_within(getattr(self, setting), 0), self, setting, 'a finite number of at least 0')
+        require(is_within(self.decay, 0, 1), self, 'decay', 'between 0 and 1')
         parameters = self.policy.init(space, key)
         size = self.window
         empty = blank(space, size)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._controller import Controller, State, is_within, require, require_single_objective, sanitize
 from pgjax.search._keys import require_key
 from pgjax.search.policy_gradient._factored import Factored
 from pgjax.search.policy_gradient._policy import Parameters, Policy
@@ -79,6 +79,9 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
         require_single_objective(self, num_objectives)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.window >= 2, self, 'window', 'at least 2')
+        for setting in ('learning_rate', 'entropy'):
+            require(is_within(getattr(self, setting), 0), self, setting, 'a finite number of at least 0')
+        require(is_within(self.decay, 0, 1), self, 'decay', 'between 0 and 1')
         parameters = self.policy.init(space, key)
         return ReinforceState(parameters, self._optimizer().init(parameters), first_baseline(self.window))
 

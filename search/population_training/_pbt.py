@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.search._controller import is_within
 from pgjax.search._keys import IMPL, require_key
 from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
@@ -152,6 +153,10 @@ class PBT(Object, type_name='pgjax.search.PBT'):
         space = trainable_space(space)
         require(self.population_size >= 2, self, 'population_size', 'at least 2, for one to learn from the other')
         require(self.steps >= 1, self, 'steps', 'at least 1')
+        require(is_within(self.fraction, 0, 0.5), self, 'fraction', 'between 0 and 0.5')
+        require(is_within(self.resample, 0, 1), self, 'resample', 'between 0 and 1')
+        for setting in ('down', 'up'):
+            require(is_within(getattr(self, setting), 0), self, setting, 'a finite number of at least 0')
         dna_key, init_key = jax.random.split(key)
         dna = space.random(dna_key, (self.population_size,))
         members = training.start(space, dna, member_keys(init_key, np.arange(self.population_size)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 
+from pgjax.search._controller import is_within, require
 from pgjax.search.evolution._genes import Where
 from pgjax.search.evolution._mutate import NUMBER_STEP, mutated
 from pgjax.search.evolution._operation import Context
@@ -36,6 +37,7 @@ class Uniform(Mutator, type_name='pgjax.search.evolution.mutators.Uniform'):
 
     def mutate(self, key: jax.Array, dna: DNA, context: Context) -> DNA:
         """Children that differ from their parents."""
+        require(self.rate is None or is_within(self.rate, 0, 1), self, 'rate', 'between 0 and 1, or None')
         rate = None if self.rate is None else value_at(self.rate, context.step)
         return mutated(context.space, key, dna, where=self.where, rate=rate, step=self.step(context))
 
@@ -51,6 +53,7 @@ class Gaussian(Uniform, type_name='pgjax.search.evolution.mutators.Gaussian'):
 
     def step(self, context: Context) -> NumberStep | None:
         """A normal step."""
+        require(is_within(self.std, 0), self, 'std', 'a finite number of at least 0')
         return NormalStep(value_at(self.std, context.step))
 
 
@@ -65,4 +68,5 @@ class Polynomial(Uniform, type_name='pgjax.search.evolution.mutators.Polynomial'
 
     def step(self, context: Context) -> NumberStep | None:
         """A polynomial step."""
+        require(is_within(self.eta, 0), self, 'eta', 'a finite number of at least 0')
         return PolynomialStep(value_at(self.eta, context.step))
