@@ -18,6 +18,7 @@ from pgjax.search._measurement import Measurement
 from pgjax.search._objective import Objective, check_metrics, shape_of
 from pgjax.search._outcome import Told
 from pgjax.search._session import Session
+from pgjax.search._settings import is_whole
 from pgjax.search._trial import Trial
 from pgjax.search.early_stopping._policy import Curves, Policy
 from pgjax.space import DNA
@@ -67,12 +68,13 @@ class Feedback:
           checkpoint_path: of the trained model, for `parent_checkpoint` of later trials.
 
         Raises:
-          FitnessError: an objective is missing or no number; the trial stays open.
+          FitnessError: an objective is missing or no number, or the step is no int of at least 0; the trial stays open.
           TrialStateError: the trial has a result already.
         """
         checked = self._numbers(self._metrics(reward, metrics), self._session.objectives)
-        self._session.measure(self.id, checked, step, checkpoint_path)
-        self.done(metadata)
+        with self._racing():
+            self._measure(checked, step, checkpoint_path)
+            self.done(metadata)
 
     def add_measure(
         self,
@@ -85,11 +87,16 @@ class Feedback:
         """Adds a measurement of a trial that goes on; the arguments are those of calling the feedback.
 
         The measurement of the largest step, the latest of equals, is what the trial is judged by.
+
+        Raises:
+          FitnessError: there is no number, or the step is no int of at least 0.
+          TrialStateError: the trial has a result already.
         """
         checked = self._numbers(self._metrics(reward, metrics), ())
         if not checked:
             raise FitnessError(f'Trial {self.id}: a measurement needs a reward or metrics, got none.')
-        self._session.measure(self.id, checked, step, checkpoint_path)
+        with self._racing():
+            self._measure(checked, step, checkpoint_path)
 
     add_measurement = add_measure
 
@@ -100,12 +107,17 @@ class Feedback:
           FitnessError: nothing was measured, or an objective was not.
           TrialStateError: the trial has a result already.
         """
+        with self._racing():
+            self._session.require_open(self.id)
+            self._done(metadata or {}, related_links or {})
+
+    def _done(self, metadata: Mapping[str, Any], related_links: Mapping[str, str]) -> None:
         metrics = self._final()
         if not all(n in metrics for o in self._session.objectives for n in o.metrics):
             self._numbers(metrics, self._session.objectives)  # which says what is missing
-        for name, value in (metadata or {}).items():
+        for name, value in metadata.items():
             self.set_metadata(name, value)
-        for name, url in (related_links or {}).items():
+        for name, url in related_links.items():
             self.add_link(name, url)
         self._complete(metrics, TrialStatus.COMPLETE, {})
 
@@ -143,7 +155,7 @@ class Feedback:
 
     @contextlib.contextmanager
     def ignore_race_condition(self) -> Iterator[None]:
-        """Inside, completing a trial that another worker of the group has completed does nothing."""
+        """Inside, measuring or completing a trial that another worker of the group has completed does nothing."""
         before, self._ignores_races = self._ignores_races, True
         try:
             yield
@@ -242,6 +254,20 @@ class Feedback:
         checked = check_metrics(metrics, objectives, f'trial {self.id}')
         return {name: float(value) for name, value in checked.items()}
 
+    def _measure(self, checked: Mapping[str, float], step: int | None, checkpoint: str | None) -> None:
+        if step is not None and (not is_whole(step) or step < 0):
+            raise FitnessError(f'Trial {self.id}: the step of a measurement is an int of at least 0, got {show(step)}.')
+        self._session.measure(self.id, checked, step, checkpoint)
+
+    @contextlib.contextmanager
+    def _racing(self) -> Iterator[None]:
+        """Inside, a trial that has its result ends what is said of it: by an error, or in silence where asked for."""
+        try:
+            yield
+        except TrialStateError:
+            if not self._ignores_races:
+                raise
+
     def _final(self) -> Mapping[str, float]:
         last = _measurement.final(self._session.measured(self.id))
         return {} if last is None else last.metrics
@@ -253,8 +279,5 @@ class Feedback:
         for name, kept in (('metadata', self._metadata), ('links', self._links)):
             note = {**note, name: dict(kept)} if kept else note
         told = Told(metrics, status, time.perf_counter() - self._began, note)
-        try:
+        with self._racing():
             self._session.complete(self.id, told)
-        except TrialStateError:
-            if not self._ignores_races:
-                raise

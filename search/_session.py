@@ -167,17 +167,27 @@ class Session:
             if self._pending is not None:
                 self._look_around()
             if number not in self._open or not self._claim_on_disk(number):
-                state = 'has a result already' if number < self._next_id() else 'was never asked for'
-                state = 'is evaluated by another process' if number in self._open else state
-                raise TrialStateError(
-                    f'Trial {number} {state}; open are {show(list(self._open))}. The first result stays. '
-                    'Workers of one group share trials: use `with feedback.ignore_race_condition()` there.'
-                )
+                raise self._not_open(number)
             if self._pending is not None:
                 self._pending.publish(number, told)
             self._close(number, told)
             if time.monotonic() - self._committed >= self._checkpoint_seconds:
                 self.commit()
+
+    def require_open(self, number: int) -> None:
+        """Raises TrialStateError where a trial has a result already."""
+        with self._changed:
+            if number not in self._open:
+                raise self._not_open(number)
+
+    def _not_open(self, number: int) -> TrialStateError:
+        """What to say of a trial that takes nothing from this process."""
+        state = 'has a result already' if number < self._next_id() else 'was never asked for'
+        state = 'is evaluated by another process' if number in self._open else state
+        return TrialStateError(
+            f'Trial {number} {state}; open are {show(list(self._open))}. The first result stays. '
+            'Workers of one group share trials: use `with feedback.ignore_race_condition()` there.'
+        )
 
     def end(self) -> None:
         """Ends all loops of this process over the study."""
@@ -192,8 +202,13 @@ class Session:
         return list(self._measured.get(number, ()))
 
     def measure(self, number: int, metrics: Mapping[str, float], step: int | None, checkpoint: str | None) -> None:
-        """Adds a measurement, with the next number in the order of all; by default one step after the last."""
+        """Adds a measurement, with the next number in the order of all; by default one step after the last.
+
+        Raises:
+          TrialStateError: the trial has a result already.
+        """
         with self._changed:
+            self.require_open(number)
             self._recall()
             curve = self._measured.setdefault(number, [])
             if step is None:

@@ -629,6 +629,31 @@ def test_closing_a_loop_saves_the_study(tmp_path):
     assert len(search.Study.load(tmp_path / 'other').history) == 1
 
 
+def test_nothing_is_measured_of_a_trial_that_has_its_result():
+    worker = loop(num_trials=4, name=f'late-{next(NUMBERS)}', group=0)
+    _, feedback = next(worker)
+    feedback.add_measure(0.5)
+    feedback(1.0)
+    for late in (lambda: feedback.add_measure(2.0), lambda: feedback(2.0), feedback.done, feedback.skip):
+        with pytest.raises(pg.TrialStateError, match=r'Trial 0 has a result already; open are \[1, 2, 3\]'):
+            late()
+    with feedback.ignore_race_condition():
+        feedback.add_measure(2.0)
+        feedback(2.0)
+    assert [m.metrics['reward'] for m in feedback.measurements] == [0.5, 1.0]
+    assert feedback.study.history.fitness.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize('step', [-1, 1.5, '2', True])
+def test_steps_that_are_no_number_of_steps_are_refused(step):
+    _, feedback = next(loop(num_trials=2))
+    for say in (feedback.add_measure, feedback):
+        with pytest.raises(pg.FitnessError, match='Trial 0: the step of a measurement is an int of at least 0, got'):
+            say(1.0, step=step)
+    feedback.add_measure(1.0, step=np.int64(3))
+    assert [m.step for m in feedback.measurements] == [3]
+
+
 @pytest.mark.parametrize(('reward', 'words'), [(10**400, 'larger than any float'), ([[1], [1, 2]], 'got 2 rewards')])
 def test_a_reward_that_is_no_float_leaves_the_trial_open(reward, words):
     _, feedback = next(loop(num_trials=2))
