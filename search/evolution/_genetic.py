@@ -50,7 +50,9 @@ class Genetic(Composed, type_name='pgjax.search.Genetic'):
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> EvolutionState:
         """An empty population."""
         require(self.population_size >= 1, self, 'population_size', 'at least 1')
-        require(self.tournament_size >= 1, self, 'tournament_size', 'at least 1')
+        require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
+        allowed = f'between 1 and population_size {self.population_size}'
+        require(1 <= self.tournament_size <= self.population_size, self, 'tournament_size', allowed)
         return super().init(space, key, num_objectives)
 
 
@@ -85,5 +87,6 @@ class HillClimb(Composed, type_name='pgjax.search.HillClimb'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> EvolutionState:
         """Nobody."""
+        require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.init_population_size >= 1, self, 'init_population_size', 'at least 1')
         return super().init(space, key, num_objectives)
