@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import traceback
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ class Feedback:
         *,
         step: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
     ) -> None:
         """Measures and completes the trial: `add_measure` and `done` in one.
 
@@ -82,7 +83,7 @@ class Feedback:
         metrics: Mapping[str, Any] | None = None,
         *,
         step: int | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
     ) -> None:
         """Adds a measurement of a trial that goes on; the arguments are those of calling the feedback.
 
@@ -109,6 +110,9 @@ class Feedback:
         """
         with self._racing():
             self._session.require_open(self.id)
+            for what, kept in (('metadata', metadata), ('related_links', related_links)):
+                if kept is not None and not isinstance(kept, Mapping):
+                    raise EncodeError(f'Trial {self.id}: {what} are a dict by name, got {show(kept)}.')
             self._done(metadata or {}, related_links or {})
 
     def _done(self, metadata: Mapping[str, Any], related_links: Mapping[str, str]) -> None:
@@ -143,11 +147,17 @@ class Feedback:
         """
         import re
 
-        wanted = [exceptions] if isinstance(exceptions, type) else list(exceptions)
+        wanted: list[Any] = list(exceptions) if isinstance(exceptions, Sequence) else [exceptions]
+        pairs = [item if isinstance(item, tuple) else (item, '') for item in wanted]
+        for kind, words in pairs:
+            if not isinstance(kind, type) or not issubclass(kind, Exception) or not isinstance(words, str):
+                raise FitnessError(
+                    'skip_on_exceptions takes types of exceptions, or pairs of a type and a regular expression, got '
+                    f'{show(exceptions)}.'
+                )
         try:
             yield
         except Exception as error:
-            pairs = [item if isinstance(item, tuple) else (item, '') for item in wanted]
             if not any(isinstance(error, kind) and re.search(words, str(error)) for kind, words in pairs):
                 raise
             note = {'reason': f'{type(error).__name__}: {error}', 'traceback': traceback.format_exc()}
@@ -254,10 +264,14 @@ class Feedback:
         checked = check_metrics(metrics, objectives, f'trial {self.id}')
         return {name: float(value) for name, value in checked.items()}
 
-    def _measure(self, checked: Mapping[str, float], step: int | None, checkpoint: str | None) -> None:
+    def _measure(
+        self, checked: Mapping[str, float], step: int | None, checkpoint: str | os.PathLike[str] | None
+    ) -> None:
         if step is not None and (not is_whole(step) or step < 0):
             raise FitnessError(f'Trial {self.id}: the step of a measurement is an int of at least 0, got {show(step)}.')
-        self._session.measure(self.id, checked, step, checkpoint)
+        if checkpoint is not None and not isinstance(checkpoint, (str, os.PathLike)):
+            raise EncodeError(f'Trial {self.id}: checkpoint_path is a path, got {show(checkpoint)}.')
+        self._session.measure(self.id, checked, step, None if checkpoint is None else os.fspath(checkpoint))
 
     @contextlib.contextmanager
     def _racing(self) -> Iterator[None]:

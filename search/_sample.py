@@ -16,6 +16,7 @@ from pgjax.search._controller import Controller
 from pgjax.search._feedback import Feedback
 from pgjax.search._objective import Objective
 from pgjax.search._session import Session
+from pgjax.search._settings import require_seconds
 from pgjax.search._study import Study
 from pgjax.search.early_stopping._policy import Policy
 from pgjax.space import search_space
@@ -144,6 +145,9 @@ def sample(
     """
     if num_trials is not None and (isinstance(num_trials, bool) or not isinstance(num_trials, int) or num_trials < 0):
         raise ControllerError(f'num_trials must be a positive int or None, got {show(num_trials)}.')
+    if early_stopping is not None and not isinstance(early_stopping, Policy):
+        raise ControllerError(f'early_stopping must be a policy of search.early_stopping, got {show(early_stopping)}.')
+    require_seconds(checkpoint_seconds, 'checkpoint_seconds')
     if name is not None and path is not None:
         raise ControllerError('A study is shared by name (in memory) or by path (on disk), not by both.')
     space = search_space(template, where)

@@ -182,6 +182,13 @@ def test_evosax_compiles_into_a_loop_without_callbacks(algorithms):
         (lambda: adapters.evosax('CMA_ES'), MIXED, 'floats alone.*partition'),
         (lambda: adapters.evosax('CMA-ES'), BOX, "no strategy 'CMA-ES'.*Did you mean 'CMA_ES'"),
         (lambda: adapters.evosax('CMA_ES', speed=2.0), BOX, "no parameter 'speed'.*std_init"),
+        (
+            lambda: adapters.evosax('CMA_ES', std_init='wide'),
+            BOX,
+            "must be a number or an array, got 'wide'",
+        ),
+        (lambda: adapters.evosax('CMA_ES', options={'speed': 2}), BOX, "CMA_ES does not take the options .*'speed'"),
+        (lambda: adapters.evosax(5), BOX, 'a strategy class or its name, got 5'),
         (lambda: adapters.evosax('CMA_ES', batch_size=1), BOX, 'batch_size = 1'),
     ],
 )

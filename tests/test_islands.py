@@ -202,3 +202,9 @@ def test_neat_settings_out_of_range():
     with pytest.raises(pg.ControllerError, match=r'max_species = 16 .*between 1 and population_size 8'):
         search.NEAT(population_size=8).init(LINE, jax.random.key(0))
     assert dataclasses.is_dataclass(NEAT.init(LINE, jax.random.key(0)))
+
+
+def test_what_works_on_the_host_alone_is_refused():
+    pytest.importorskip('optuna')
+    with pytest.raises(pg.ControllerError, match='Islands runs in one compiled program, and Optuna works on the host'):
+        search.Islands(search.adapters.optuna()).init(pg.search_space([pg.intv(0, 9)]), jax.random.key(0))

@@ -663,3 +663,30 @@ def test_a_reward_that_is_no_float_leaves_the_trial_open(reward, words):
         feedback(metrics={'reward': [[1], [1, 2]]})
     feedback(1.0)
     assert feedback.study.history.fitness.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        ({'early_stopping': 5}, 'early_stopping must be a policy of search.early_stopping, got 5'),
+        ({'checkpoint_seconds': 'often'}, "checkpoint_seconds must be a number of seconds of at least 0, got 'often'"),
+        ({'num_trials': 1.5}, r'num_trials must be a positive int or None, got 1\.5'),
+    ],
+)
+def test_settings_of_a_loop_that_make_no_sense(settings, words):
+    with pytest.raises(pg.ControllerError, match=words):
+        loop(**settings)
+
+
+def test_what_cannot_be_kept_with_a_trial_is_refused():
+    _, feedback = next(loop(num_trials=2))
+    for wrong, words in [
+        ({'metadata': 5}, 'Trial 0: metadata are a dict by name, got 5'),
+        ({'checkpoint_path': 5}, 'Trial 0: checkpoint_path is a path, got 5'),
+    ]:
+        with pytest.raises(pg.EncodeError, match=words):
+            feedback(1.0, **wrong)
+    with pytest.raises(pg.FitnessError, match='types of exceptions, or pairs'), feedback.skip_on_exceptions(5):
+        pass
+    feedback(1.0, checkpoint_path=pathlib.Path('here'))
+    assert feedback.measurements[-1].checkpoint == 'here'

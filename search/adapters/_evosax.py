@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pgjax._errors import ControllerError, did_you_mean, missing_extra, show
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
@@ -93,6 +94,9 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
         if unknown:
             known = [f.name for f in dataclasses.fields(params)]
             raise ControllerError(f'Evosax.params: {self.strategy} has no parameter {unknown[0]!r}; it has {known}.')
+        for parameter, value in given.items():
+            if not isinstance(value, (int, float, np.number, np.ndarray, jax.Array)):
+                raise ControllerError(f'Evosax.params[{parameter!r}] must be a number or an array, got {show(value)}.')
         return params.replace(**given)
 
     def ask(self, space: Space, state: EvosaxState, key: jax.Array) -> tuple[DNA, EvosaxState]:
@@ -133,6 +137,8 @@ def evosax(strategy: str | type = 'CMA_ES', batch_size: int = 16, *, options: An
     >>> adapters.evosax('CMA_ES', batch_size=8, std_init=0.1).params
     {'std_init': 0.1}
     """
+    if not isinstance(strategy, (str, type)):
+        raise ControllerError(f'adapters.evosax takes a strategy class or its name, got {show(strategy)}.')
     name = strategy if isinstance(strategy, str) else strategy.__name__
     return Evosax(strategy=name, batch_size=batch_size, options=dict(options or {}), params=params)
 
@@ -148,7 +154,10 @@ def _strategy(name: str, options: Dict, size: int, width: int) -> Any:
         near = did_you_mean(name, algorithms)
         raise ControllerError(f'evosax has no strategy {name!r}; it has {show(sorted(algorithms))}.{near}')
     with jax.ensure_compile_time_eval():
-        return algorithms[name](population_size=size, solution=jnp.zeros(width), **options)
+        try:
+            return algorithms[name](population_size=size, solution=jnp.zeros(width), **options)
+        except (TypeError, ValueError) as error:
+            raise ControllerError(f'{name} does not take the options {show(dict(options))}: {error}') from error
 
 
 def _within(space: Space, asked: jax.Array) -> DNA:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pgjax._errors import show
 from pgjax.search._objective import Objective
@@ -84,8 +85,8 @@ def early_stop_by_value(
     >>> early_stop_by_value([(1, 0.2), (5, 0.8)], metric='accuracy').gates
     [(1, 0.2), (5, 0.8)]
     """
-    good = bool(step_values) and all(
-        len(v) == 2 and type(v[0]) is int and v[0] >= 0 and isinstance(v[1], (int, float)) for v in step_values
+    good = _is_rows(step_values, 2) and all(
+        type(v[0]) is int and v[0] >= 0 and isinstance(v[1], (int, float)) and v[1] == v[1] for v in step_values
     )
     require_setting(good, 'early_stop_by_value', f'expected (step, threshold) each, got {show(step_values)}')
     return ByValue(gates=[(step, float(value)) for step, value in step_values], objectives=_named(metric, maximize))
@@ -107,9 +108,8 @@ def early_stop_by_rank(
     >>> early_stop_by_rank([(1, 0.8, 5), (3, 3, 3)]).gates
     [(1, 0.8, 5), (3, 3, 3)]
     """
-    good = bool(step_ranks) and all(
-        len(v) == 3
-        and type(v[0]) is int
+    good = _is_rows(step_ranks, 3) and all(
+        type(v[0]) is int
         and type(v[2]) is int
         and (0.0 <= v[1] <= 1.0 if isinstance(v[1], float) else type(v[1]) is int and v[1] >= 1)
         for v in step_ranks
@@ -121,6 +121,12 @@ def early_stop_by_rank(
         f'got {show(step_ranks)}',
     )
     return ByRank(gates=[(step, rank, least) for step, rank, least in step_ranks], objectives=_named(metric, maximize))
+
+
+def _is_rows(value: Any, width: int) -> bool:
+    """Whether it is a sequence of tuples or lists of a length, and has some."""
+    is_list = isinstance(value, Sequence) and len(value) > 0
+    return is_list and all(isinstance(row, (tuple, list)) and len(row) == width for row in value)
 
 
 def _named(metric: str | None, maximize: bool) -> tuple[Objective, ...]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, State, require, sanitize
+from pgjax.search._wrappers._inner import refuse_host
 from pgjax.search.multiobjective import best_first
 from pgjax.space import DNA, Space
 
@@ -85,6 +86,7 @@ class Islands(Controller, type_name='pgjax.search.Islands'):
 
     def init(self, space: Space, key: jax.Array, num_objectives: int = 1) -> IslandsState:
         """Islands that know nothing yet, each with a key of its own."""
+        refuse_host(self, [self.controller])
         require(self.number >= 1, self, 'number', 'at least 1')
         require(self.interval >= 0, self, 'interval', 'at least 1, or 0 for no migration')
         allowed = f'between 1 and the batch size of one island, {self.controller.batch_size}'
