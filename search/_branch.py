@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import jax
 import numpy as np
 
-from pgjax._errors import DnaError, FitnessError, StudyMismatchError, TrialStateError, shorten
+from pgjax._errors import DnaError, FitnessError, StudyMismatchError, TrialStateError, shorten, show
 from pgjax.search._history import METRIC, History, TrialStatus
 from pgjax.search._notes import Note
 from pgjax.search._outcome import Outcome, of_arrays
@@ -23,6 +23,8 @@ Rows = Mapping[str, np.ndarray]
 
 def merged(study: S, other: StudyState) -> S:
     """The study after learning of all trials of another one, as if its controller had asked for them."""
+    if not isinstance(getattr(other, 'history', None), History):
+        raise StudyMismatchError(f'merge takes another study, got {type(other).__name__} {show(other)}.')
     if len(study.history) > study._first:
         raise TrialStateError(
             f'The generation under way has {len(study._rest)} open trials; tell them before merging others.'

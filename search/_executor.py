@@ -80,6 +80,11 @@ class ExecutorEvaluator:
             )
         self._make = None if isinstance(executor, Executor) else executor
         self._executor = executor if isinstance(executor, Executor) else executor()
+        if not callable(getattr(self._executor, 'submit', None)):  # it may be one by its methods alone
+            raise EvaluatorError(
+                f'executor must make a concurrent.futures.Executor, and made {type(self._executor).__name__} '
+                f'{show(self._executor)}.'
+            )
         self._objectives = tuple(objectives)
         self._evaluate = evaluate
         self._takes_key = takes_key(evaluate)

@@ -23,6 +23,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 from pgjax._errors import EvaluatorError, TrialTimeoutError, WorkerLostError, show
+from pgjax.search._settings import is_whole
 
 _SPAWN = multiprocessing.get_context('spawn')
 
@@ -45,7 +46,13 @@ class ProcessExecutor(concurrent.futures.Executor):
     """
 
     def __init__(self, max_workers: int | None = None, *, initializer: Callable[[], Any] | None = None):
-        """`initializer` is called once in each process; `max_workers` is the number of cores by default."""
+        """`initializer` is called once in each process; `max_workers` is the number of cores by default.
+
+        Raises:
+          EvaluatorError: there are to be no workers, which would never answer.
+        """
+        if max_workers is not None and (not is_whole(max_workers) or max_workers < 1):
+            raise EvaluatorError(f'max_workers must be a positive int or None, got {show(max_workers)}.')
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._ended = False
         self._workers = [_Worker(initializer) for _ in range(max_workers or os.cpu_count() or 1)]

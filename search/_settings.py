@@ -10,6 +10,8 @@ from jax.core import Tracer
 
 from pgjax._errors import ControllerError, show
 
+MAX_SEED = 2**32
+
 
 def is_whole(value: Any) -> bool:
     """Whether it is an int, and not a bool, which counts nothing."""

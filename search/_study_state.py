@@ -20,10 +20,9 @@ from pgjax.search._keys import IMPL
 from pgjax.search._notes import Notes, NotesFile
 from pgjax.search._objective import Objective
 from pgjax.search._outcome import Outcome
+from pgjax.search._settings import MAX_SEED, is_whole
 from pgjax.search._store import Checkpoint, StudyStore
 from pgjax.space import DNA, Space
-
-MAX_SEED = 2**32
 
 
 class StudyState:
@@ -248,9 +247,9 @@ def check_settings(controller: Any, seed: Any, tile: Any, batch: Any) -> None:
         raise ControllerError(
             f'controller must be a search.Controller, got {type(controller).__name__} {show(controller)}.'
         )
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < MAX_SEED:
+    if not is_whole(seed) or not 0 <= seed < MAX_SEED:
         raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(seed)}.')
-    if isinstance(tile, bool) or not isinstance(tile, int) or tile < 1:
+    if not is_whole(tile) or tile < 1:
         raise ControllerError(f'tile must be a positive int, got {show(tile)}.')
     if batch not in ('auto', 'vmap', 'map'):
         raise ControllerError(f"batch must be 'auto', 'vmap' or 'map', got {show(batch)}.")

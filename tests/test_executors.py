@@ -383,3 +383,18 @@ def test_keys_in_threads_are_those_of_the_trials():
     study = run(make(), lambda exp, key: {'y': jax.random.uniform(key)})
     wanted = [float(jax.random.uniform(study.key_of(i))) for i in range(6)]
     assert study.history.metrics['y'].tolist() == wanted
+
+
+@pytest.mark.parametrize('number', [0, -1, 1.5, 'all', True])
+def test_a_process_executor_of_no_workers_is_refused(number):
+    """It would take trials and never answer."""
+    with pytest.raises(pg.EvaluatorError, match='max_workers must be a positive int or None, got'):
+        search.ProcessExecutor(number)
+
+
+def test_a_function_that_makes_no_executor():
+    study = search.Study({'x': pg.floatv(0.0, 1.0)}, search.Random(batch_size=2), objectives='y')
+    with pytest.raises(pg.EvaluatorError, match=r'executor must make a concurrent.futures.Executor, and made int 5'):
+        study.run(lambda exp: {'y': 1.0}, 1, executor=lambda: 5, progress=False)
+    with pytest.raises(pg.StudyMismatchError, match='merge takes another study, got int 5'):
+        study.merge(5)

@@ -338,6 +338,8 @@ def test_structural_decisions_are_refused_with_the_reason(name):
     [
         (search.PBT(population_size=1), 'PBT.population_size = 1 is out of range'),
         (search.PBT(steps=0), 'PBT.steps = 0'),
+        (search.PBT(rounds=0), 'PBT.rounds = 0'),
+        (search.ASHA(ticks=-1), 'ASHA.ticks = -1'),
         (search.PBT(fraction=0.6), 'PBT.fraction = 0.6 is out of range: between 0 and 0.5'),
         (search.PBT(resample=float('nan')), 'PBT.resample = nan'),
         (search.PBT(up=float('inf')), 'PBT.up = inf'),
@@ -356,3 +358,21 @@ def test_a_step_that_returns_something_else():
     training = search.Training(init=lambda exp, key: 0, step=lambda s, exp, key: s, objectives=['f'])
     with pytest.raises(pg.FitnessError, match=r'must return \(state, metrics\)'):
         search.PBT(population_size=2).run(RATE, training)
+
+
+@pytest.mark.parametrize('name', [*METHODS, 'hyperband'])
+def test_what_is_no_training_and_no_seed(name):
+    method = {**METHODS, 'hyperband': search.Hyperband(max_steps=2)}[name]
+    with pytest.raises(pg.ControllerError, match=r'training must be a search\.Training, got int 5'):
+        method.run(RATE, 5)
+    for seed in ('a', -1, 1.5, None, 2**32):
+        with pytest.raises(pg.ControllerError, match='seed must be an int from 0 to'):
+            method.run(RATE, road, seed=seed)
+
+
+def test_a_lineage_is_of_a_slot_that_there_is():
+    result = METHODS['pbt'].run(RATE, road)
+    for slot in (4, -1, 'best', 1.5):
+        with pytest.raises(pg.TrialStateError, match='in a population of 4'):
+            result.lineage(slot)
+    assert len(result.lineage(np.int64(3))) == 2

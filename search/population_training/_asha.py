@@ -10,11 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search._keys import IMPL, require_key
+from pgjax.search._keys import require_key
 from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
-from pgjax.search.population_training._training import Training, member_keys, require, trainable_space
+from pgjax.search.population_training._training import (
+    Training,
+    key_of_seed,
+    member_keys,
+    require,
+    require_training,
+    trainable_space,
+)
 from pgjax.space import DNA, Space
 from pgjax.symbolic import Object
 
@@ -122,6 +129,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
         require(self.min_steps >= 1, self, 'min_steps', 'at least 1')
         require(self.max_steps >= self.min_steps, self, 'max_steps', f'at least min_steps {self.min_steps}')
         require(self.eta >= 2, self, 'eta', 'at least 2')
+        require(self.ticks >= 0, self, 'ticks', 'at least 0')
         made = [self.min_steps]
         while made[-1] * self.eta <= self.max_steps:
             made.append(made[-1] * self.eta)
@@ -220,6 +228,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
           SpaceError: the space has structural decisions.
           ControllerError: a setting is out of range.
         """
+        require_training(training)
         space = trainable_space(template)
         self.milestones()
 
@@ -232,4 +241,4 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> ASHAResult:
         """Trains the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(jax.random.key(seed, impl=IMPL))
+        return jax.jit(self.compile(template, training))(key_of_seed(seed))

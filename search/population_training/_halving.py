@@ -10,11 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search._keys import IMPL, require_key
+from pgjax.search._keys import require_key
 from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
-from pgjax.search.population_training._training import Training, member_keys, require, trainable_space
+from pgjax.search.population_training._training import (
+    Training,
+    key_of_seed,
+    member_keys,
+    require,
+    require_training,
+    trainable_space,
+)
 from pgjax.space import DNA, Space
 from pgjax.symbolic import Object
 
@@ -127,12 +134,13 @@ class SuccessiveHalving(Object, type_name='pgjax.search.SuccessiveHalving'):
           SpaceError: the space has structural decisions.
           ControllerError: a setting is out of range.
         """
+        require_training(training)
         space, plan = trainable_space(template), self.rungs()
         return lambda key: halve(space, training, plan, key)
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> HalvingResult:
         """Trains the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(jax.random.key(seed, impl=IMPL))
+        return jax.jit(self.compile(template, training))(key_of_seed(seed))
 
 
 def halve(space: Space, training: Training, plan: Sequence[tuple[int, int]], key: jax.Array) -> HalvingResult:

@@ -8,11 +8,10 @@ from typing import Any
 
 import jax
 
-from pgjax.search._keys import IMPL
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._halving import HalvingResult, halve
 from pgjax.search.population_training._member import Member
-from pgjax.search.population_training._training import Training, require, trainable_space
+from pgjax.search.population_training._training import Training, key_of_seed, require, require_training, trainable_space
 from pgjax.symbolic import Object
 
 
@@ -79,7 +78,8 @@ class Hyperband(Object, type_name='pgjax.search.Hyperband'):
           SpaceError: the space has structural decisions.
           ControllerError: a setting is out of range.
         """
-        space, key = trainable_space(template), jax.random.key(seed, impl=IMPL)
+        require_training(training)
+        space, key = trainable_space(template), key_of_seed(seed)
         run = jax.jit(halve, static_argnums=(0, 1, 2))
         plans = [tuple(plan) for plan in self.brackets()]
         return HyperbandResult(

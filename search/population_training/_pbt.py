@@ -10,13 +10,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax._errors import TrialStateError, show
 from pgjax.search._controller import is_within
-from pgjax.search._keys import IMPL, require_key
+from pgjax.search._keys import require_key
+from pgjax.search._settings import is_whole
 from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._explore import explore
 from pgjax.search.population_training._member import Member, member_at
-from pgjax.search.population_training._training import Training, member_keys, require, trainable_space
+from pgjax.search.population_training._training import (
+    Training,
+    key_of_seed,
+    member_keys,
+    require,
+    require_training,
+    trainable_space,
+)
 from pgjax.space import DNA, Space
 from pgjax.symbolic import Object
 
@@ -89,8 +98,15 @@ class PBTResult:
         )
 
     def lineage(self, slot: int) -> np.ndarray:
-        """int[R]: the slots in which the weights that stand in `slot` at the end were trained, round by round."""
+        """int[R]: the slots in which the weights that stand in `slot` at the end were trained, round by round.
+
+        Raises:
+          TrialStateError: there is no such slot.
+        """
         require_single(self.rounds.parents, 2, 'A lineage')
+        size = self.rounds.parents.shape[1]
+        if not is_whole(slot) or not 0 <= slot < size:
+            raise TrialStateError(f'There is no slot {show(slot)} in a population of {size}.')
         slots = [slot]
         for parents in np.asarray(self.rounds.parents[:-1])[::-1]:
             slots.append(int(parents[slots[-1]]))
@@ -153,6 +169,7 @@ class PBT(Object, type_name='pgjax.search.PBT'):
         space = trainable_space(space)
         require(self.population_size >= 2, self, 'population_size', 'at least 2, for one to learn from the other')
         require(self.steps >= 1, self, 'steps', 'at least 1')
+        require(self.rounds >= 1, self, 'rounds', 'at least 1')
         require(is_within(self.fraction, 0, 0.5), self, 'fraction', 'between 0 and 0.5')
         require(is_within(self.resample, 0, 1), self, 'resample', 'between 0 and 1')
         for setting in ('down', 'up'):
@@ -196,6 +213,7 @@ class PBT(Object, type_name='pgjax.search.PBT'):
         Raises:
           SpaceError: the space has structural decisions.
         """
+        require_training(training)
         space = trainable_space(template)
 
         def loop(key: jax.Array) -> PBTResult:
@@ -207,4 +225,4 @@ class PBT(Object, type_name='pgjax.search.PBT'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> PBTResult:
         """Trains a population of the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(jax.random.key(seed, impl=IMPL))
+        return jax.jit(self.compile(template, training))(key_of_seed(seed))

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 from pgjax._errors import ControllerError, FitnessError, SpaceError, show
 from pgjax.search._controller import sanitize
 from pgjax.search._evaluation import resolve_batch
+from pgjax.search._keys import IMPL
 from pgjax.search._objective import Objective, as_objectives, check_metrics
+from pgjax.search._settings import MAX_SEED, is_whole
 from pgjax.space import DNA, Space, search_space
 from pgjax.symbolic import Object, field
 
@@ -81,6 +83,19 @@ class Training(Object, type_name='pgjax.search.Training'):
         if resolve_batch(self.batch) == 'vmap':
             return jax.vmap(fn)
         return lambda *members: jax.lax.map(lambda member: fn(*member), members)
+
+
+def require_training(training: Any) -> None:
+    """Raises ControllerError unless it is a `Training`."""
+    if not isinstance(training, Training):
+        raise ControllerError(f'training must be a search.Training, got {type(training).__name__} {show(training)}.')
+
+
+def key_of_seed(seed: Any) -> jax.Array:
+    """The key of a run. Raises ControllerError for what is no seed of a study."""
+    if not is_whole(seed) or not 0 <= seed < MAX_SEED:
+        raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(seed)}.')
+    return jax.random.key(seed, impl=IMPL)
 
 
 def trainable_space(template: Any) -> Space:
