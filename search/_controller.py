@@ -84,7 +84,7 @@ def require(condition: bool, controller: Object, setting: str, allowed: str) -> 
         raise ControllerError(f'{type(controller).__name__}.{setting} = {show(value)} is out of range: {allowed}.')
 
 
-def is_within(number: Any, low: float, high: float = math.inf) -> bool:
+def is_within(number: Any, low: Any, high: Any = math.inf) -> bool:
     """Whether a setting is a finite number in [low, high]; true of what is known later: traced, many, or a schedule."""
     if callable(number) or isinstance(number, Tracer) or np.ndim(number):
         return True
