@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from pgjax._errors import ControllerError, show
 from pgjax.space import DNA, Space
 from pgjax.symbolic import Object
+from pgjax.symbolic._spec import is_traced
 
 if TYPE_CHECKING:
     from pgjax.search._host import HostController
@@ -86,7 +86,7 @@ def require(condition: bool, controller: Object, setting: str, allowed: str) -> 
 
 def is_within(number: Any, low: Any, high: Any = math.inf) -> bool:
     """Whether a setting is a finite number in [low, high]; true of what is known later: traced, many, or a schedule."""
-    if callable(number) or isinstance(number, Tracer) or np.ndim(number):
+    if callable(number) or is_traced(number) or np.ndim(number):
         return True
     try:
         return math.isfinite(number) and low <= number <= high

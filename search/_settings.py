@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from jax.core import Tracer
 
 from pgjax._errors import ControllerError, show
+from pgjax.symbolic._spec import is_traced
 
 MAX_SEED = 2**32
 
@@ -20,7 +20,7 @@ def is_whole(value: Any) -> bool:
 
 def require_count(value: Any, name: str, least: int = 0) -> None:
     """Raises ControllerError unless `value` is an int of at least `least`."""
-    if isinstance(value, Tracer):
+    if is_traced(value):
         raise ControllerError(
             f'{name} must be an int that is known when the program is compiled, and is being traced. '
             'Give it as it is: jax.jit(..., static_argnums=...), or jax.vmap over the other arguments.'

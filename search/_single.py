@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jax.core import Tracer
-
 from pgjax._errors import SpaceError
+from pgjax.symbolic._spec import is_traced
 
 
 def require_single(values: Any, axes: int, what: str) -> None:
@@ -20,7 +19,7 @@ def require_single(values: Any, axes: int, what: str) -> None:
     Raises:
       SpaceError: the result is traced, or of several searches.
     """
-    if isinstance(values, Tracer):
+    if is_traced(values):
         raise SpaceError(
             f'{what} is read on the host, and here the result is being traced by jit or vmap. Return the result and '
             'read it outside; its arrays (such as fitness) can be used here.'
