@@ -1,32 +1,33 @@
-"""From objects to genes: the exact inverse of decoding, up to canonical form."""
+"""From objects to genes: the exact inverse of decoding, up to canonical form.
+
+A search with an explicit stack, so that neither wide nor deep templates overflow. What is still to be matched is a
+linked list; where a value fits in several ways, the others are kept and tried, the latest first, when what follows
+does not fit. Branches that cannot fit are left out at once, and those that are exactly the value come first.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pgjax._errors import DnaError, show
 from pgjax._keypath import Path
 from pgjax.space._decode import decode_one
+from pgjax.space._fit import MismatchError, Where, alike, fit, gene_of_number, items_of, likeness, parts_of
 from pgjax.space._order import Order
 from pgjax.space._plan import Choice, Computed, Constant, Inner, Layout, Many, Node, Number, Plain, genes_of
-from pgjax.space._scales import float_gene, int_value
-from pgjax.symbolic import Object, Placeholder, children, eq, get
-from pgjax.symbolic._bind import is_open
-from pgjax.symbolic._resolve import Inferred, Inherited, resolve, unresolved
+from pgjax.symbolic import eq, get
+from pgjax.symbolic._resolve import resolve, unresolved
 
 _MOST_TRIED = 4096  # points of a function's arguments that are tried one by one, where it has no inverse
+_MOST_FAILURES = 20_000  # after so many the search gives up: equal candidates can fit in endlessly many ways
 
-
-class _MismatchError(Exception):
-    """The value does not lie in this part of the space."""
-
-    def __init__(self, path: tuple[Any, ...], message: str):
-        super().__init__(message)
-        self.path = path
+Todo = tuple[Any, Any] | None  # (_Part, _Slot or _Open, the rest)
 
 
 def encode(layout: Layout, value: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -37,9 +38,8 @@ def encode(layout: Layout, value: Any) -> tuple[np.ndarray, np.ndarray]:
     """
     encoder = _Encoder(layout)
     try:
-        encoder.node(layout.root, value, ())
-        encoder.verify()
-    except _MismatchError as error:
+        encoder.search(value)
+    except MismatchError as error:
         where = str(Path(error.path)) or 'the root'
         raise DnaError(f'{where}: the object is no point of the space: {error}.') from None
     genes = encoder.genes
@@ -53,111 +53,173 @@ def encode(layout: Layout, value: Any) -> tuple[np.ndarray, np.ndarray]:
     return choices, floats
 
 
+class _Part(NamedTuple):
+    """A node, and the value that stands there."""
+
+    node: Node
+    value: Any
+    path: Where
+
+
+class _Slot(NamedTuple):
+    """The slots of a `manyof` from the first one that is not `taken`."""
+
+    many: Many
+    items: Sequence[Any]
+    path: Where
+    taken: tuple[int, ...]
+
+
+class _Way(NamedTuple):
+    """One way to match: genes, what is to be matched with them, and what comes after that."""
+
+    genes: dict[int, Any]
+    part: _Part | None = None
+    after: _Slot | None = None
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class _Open:
+    """A place with several ways to match. It stands behind each of them, and is `passed` once one has matched."""
+
+    part: _Part
+    none: str  # what to say where no way matches
+    ways: Iterator[_Way]
+    rest: Todo
+    known: int  # how many genes were known, and how many values waited, before
+    later: int
+    passed: bool = False
+
+
 class _Encoder:
-    """Finds the genes of a value part by part; a choice tries its branches in order."""
+    """Finds the genes of a value part by part."""
 
     def __init__(self, layout: Layout):
         self.layout = layout
         self.genes: dict[int, Any] = {}
-        self.later: list[tuple[Computed, Any, tuple[Any, ...]]] = []  # derived values, checked when all is known
+        self.later: list[_Part] = []  # derived values, checked when all is known
+        self.open: list[_Open] = []
+        self.inside = 0  # how many of those have not been passed: the latest failure lies inside of them
+        self.failures = 0
+        self.first: MismatchError | None = None  # the first failure that lies inside of none
 
-    def node(self, node: Node, value: Any, path: tuple[Any, ...]) -> None:
+    def search(self, value: Any) -> None:
+        todo: Todo = (_Part(self.layout.root, value, ()), None)
+        while True:
+            try:
+                while todo is not None:
+                    todo = self.step(*todo)
+                return self.verify()
+            except MismatchError as error:
+                todo = self.resume(error)
+
+    def step(self, task: Any, rest: Todo) -> Todo:
+        """What is left to be matched after one more part."""
+        if isinstance(task, _Open):
+            self.inside -= not task.passed
+            task.passed = True
+            return rest
+        if isinstance(task, _Slot):
+            return self.slot(task, rest)
+        node, value, path = task
         if isinstance(node, Constant):
-            if not _fits(node.value, value):
-                raise _MismatchError(path, f'expected {show(node.value)}, got {show(value)}')
+            if not likeness(node.value, value):
+                raise MismatchError(path, f'expected {show(node.value)}, got {show(value)}')
         elif isinstance(node, Inner):
-            self.inner(node, value, path)
+            for part in reversed(parts_of(node, value, path)):
+                rest = (_Part(*part), rest)
         elif isinstance(node, Many):
-            self.many(node, value, path)
+            return _Slot(node, items_of(node, value, path), path, ()), rest
         elif isinstance(node, Choice):
-            self.choice(node, value, path)
+            return self.choice(task, rest, range(len(node.branches)), None)
         elif isinstance(node, Number):
             self.number(node, value, path)
         elif isinstance(node, Computed):
-            self.computed(node, value, path)
+            return self.computed(task, rest)
+        return rest
 
-    def inner(self, node: Inner, value: Any, path: tuple[Any, ...]) -> None:
-        template = node.template
-        if isinstance(template, Object) and type(value) is not type(template):
-            raise _MismatchError(path, f'expected {type(template).__name__}, got {show(value)}')
-        ours, theirs = children(template) or [], children(value)
-        if theirs is None or {key for key, _ in ours} != {key for key, _ in theirs}:
-            raise _MismatchError(path, f'expected the parts of {show(template)}, got {show(value)}')
-        given, still_open = dict(theirs), dict(node.parts)
-        for key, expected in ours:
-            if key in still_open:
-                self.node(still_open[key], given[key], (*path, key))
-            elif expected is not given[key] and not _fits(expected, given[key]):
-                raise _MismatchError((*path, key), f'expected {show(expected)}, got {show(given[key])}')
+    def slot(self, slots: _Slot, rest: Todo) -> Todo:
+        """The next slot of a `manyof`, which leaves the others fewer candidates."""
+        many, items, path, taken = slots
+        number = len(taken)
+        if number == len(many.slots):
+            return rest
+        group = self.layout.groups[many.group]
+        first = taken[-1] + group.distinct if group.sorted and taken else 0
+        allowed: Sequence[int] = range(first, group.arity)
+        if group.distinct and not group.sorted and taken:
+            used = set(taken)
+            allowed = [i for i in allowed if i not in used]
+        return self.choice(_Part(many.slots[number], items[number], (*path, number)), rest, allowed, slots)
 
-    def many(self, node: Many, value: Any, path: tuple[Any, ...]) -> None:
-        if not isinstance(value, (tuple, list)) or len(value) != len(node.slots):
-            raise _MismatchError(path, f'expected {len(node.slots)} values, got {show(value)}')
-        group = self.layout.groups[node.group]
-        taken: list[int] = []
-        for index, (slot, item) in enumerate(zip(node.slots, value, strict=True)):
-            allowed = range(len(slot.branches))
-            if group.sorted and taken:
-                allowed = range(taken[-1] + group.distinct, len(slot.branches))
-            used = set(taken) if group.distinct else set()
-            self.choice(slot, item, (*path, index), [i for i in allowed if i not in used] if used else allowed)
-            taken.append(self.genes[slot.column])
-
-    def choice(self, node: Choice, value: Any, path: tuple[Any, ...], allowed: Any = None) -> None:
+    def choice(self, part: _Part, rest: Todo, allowed: Sequence[int], slots: _Slot | None) -> Todo:
+        """A choice among the branches that are allowed: of the next one of `slots`, or of its own."""
+        node: Any = part.node
         decided = self.genes.get(node.column)
         if decided is not None:  # tied: the same decision again
-            self.node(node.branches[decided], value, path)
-            return
-        indices = range(len(node.branches)) if allowed is None else allowed
-        if isinstance(node.branches, Plain):
-            self.genes[node.column] = _find(node.branches.values, indices, value, path)
-            return
-        for index in indices:
-            known, later = len(self.genes), len(self.later)
-            self.genes[node.column] = index
-            try:
-                self.node(node.branches[index], value, path)
-            except _MismatchError:
-                while len(self.genes) > known:  # genes are only ever added
-                    self.genes.popitem()
-                del self.later[later:]
-            else:
-                return
-        raise _MismatchError(path, f'{show(value)} is none of the {len(node.branches)} candidates that may stand here')
+            way = _way(part, decided, slots)
+            return _Part(node.branches[decided], part.value, part.path), _before(way.after, rest)
+        none = f'is none of the {len(node.branches)} candidates that may stand here'
+        return self.try_each(part, none, (_way(part, i, slots) for i in _fitting(node, allowed, part.value)), rest)
 
-    def number(self, node: Number, value: Any, path: tuple[Any, ...]) -> None:
-        what = f'expected a number in [{node.low}, {node.high}]'
-        is_number = isinstance(value, (int, float, np.generic, np.ndarray)) or hasattr(value, '__float__')
-        if isinstance(value, (bool, str, Placeholder)) or not is_number or np.ndim(value):
-            raise _MismatchError(path, f'{what}, got {show(value)}')
-        number = float(value)
-        if not node.low <= number <= node.high:
-            raise _MismatchError(path, f'{what}, got {show(value)}')
-        if node.kind == 'float':
-            self.put(node.column + self.layout.num_choices, float_gene(number, node), path)
-            return
-        gene = round((number - node.low) / node.step)
-        exact = isinstance(node.low, float)
-        if int_value(gene, node) != number and not (exact and math.isclose(int_value(gene, node), number)):
-            raise _MismatchError(path, f'{what} in steps of {node.step}, got {show(value)}')
-        self.put(node.column, gene, path)
+    def try_each(self, part: _Part, none: str, ways: Iterator[_Way], rest: Todo) -> Todo:
+        opened = _Open(part, none, ways, rest, len(self.genes), len(self.later))
+        self.open.append(opened)
+        self.inside += 1
+        return self.resume(None)
 
-    def put(self, gene: int, value: Any, path: tuple[Any, ...]) -> None:
-        if self.genes.setdefault(gene, value) != value:
-            raise _MismatchError(path, 'a tied decision has another value elsewhere')
+    def resume(self, error: MismatchError | None) -> Todo:
+        """Goes on with another way to match the latest place that has one.
 
-    def computed(self, node: Computed, value: Any, path: tuple[Any, ...]) -> None:
+        Raises:
+          MismatchError: there is none; of all failures, the one that says most.
+        """
+        while self.open:
+            self.failures += error is not None
+            if self.failures > _MOST_FAILURES:
+                self.give_up()
+            if error and not self.inside:
+                self.first = self.first or error
+            latest = self.open[-1]
+            while len(self.genes) > latest.known:  # genes are only ever added
+                self.genes.popitem()
+            del self.later[latest.later :]
+            way = next(latest.ways, None)
+            if way is not None:
+                self.genes.update(way.genes)
+                return _before(way.part, (latest, _before(way.after, latest.rest)))
+            self.open.pop()
+            self.inside -= not latest.passed
+            if not latest.passed:
+                error = MismatchError(latest.part.path, f'{show(latest.part.value)} {latest.none}')
+        raise self.first or error or AssertionError('there was a way')
+
+    def give_up(self) -> None:
+        self.open.clear()
+        path, why = (self.first.path, self.first) if self.first else ((), 'its parts fit in too many ways')
+        self.first = MismatchError(path, f'none was found in {_MOST_FAILURES:,} attempts; the first failed: {why}')
+        raise self.first
+
+    def number(self, node: Number, value: Any, path: Where) -> None:
+        gene = node.column + (self.layout.num_choices if node.kind == 'float' else 0)
+        found = gene_of_number(node, value, path)
+        if self.genes.setdefault(gene, found) != found:
+            raise MismatchError(path, 'a tied decision has another value elsewhere')
+
+    def computed(self, part: _Part, rest: Todo) -> Todo:
+        node: Any = part.node
         known = {gene + self.layout.num_choices if is_float else gene for is_float, gene in genes_of(node.source)}
         if not node.decides or known <= self.genes.keys():
-            self.later.append((node, value, path))
-        elif node.inverse is not None:
-            self.node(node.source, node.inverse(value), path)
-            self.later.append((node, value, path))
-        else:
-            self.search(node, value, path)
+            self.later.append(part)
+            return rest
+        if node.inverse is None:
+            none = 'is what no decision found makes its function give; give pg.custom an `encode`, or encode numbers'
+            return self.try_each(part, none, self.arguments(node, part.value), rest)
+        self.later.append(part)
+        return _Part(node.source, _called(node.inverse, part.value, part), part.path), rest
 
-    def search(self, node: Computed, value: Any, path: tuple[Any, ...]) -> None:
-        """Tries the arguments of a function that has no inverse."""
+    def arguments(self, node: Computed, value: Any) -> Iterator[_Way]:
+        """The arguments with which a function that has no inverse gives a value."""
         order = Order(self.layout, lambda number: number.arity or 1, node.source)
         width, floats = self.layout.num_choices, [0.0] * self.layout.num_floats
         for genes in itertools.islice(order, _MOST_TRIED):
@@ -165,32 +227,47 @@ class _Encoder:
             if any(known[g] != v for g, v in genes.items()) or any(g >= width for g in genes):
                 continue
             if _close(decode_one(node, [known.get(i, 0) for i in range(width)], floats), value):
-                self.genes.update(genes)
-                return
-        raise _MismatchError(
-            path,
-            f'no decision found whose function gives {show(value)}; give pg.custom an `encode`, or encode numbers',
-        )
+                yield _Way(genes)
 
     def verify(self) -> None:
         """Checks the values that are computed from decisions against what the decisions give."""
         c = self.layout.num_choices
         choices = [self.genes.get(i, 0) for i in range(c)] if self.later else []
         floats = [self.genes.get(c + i, 0.0) for i in range(self.layout.num_floats)]
-        for node, value, path in self.later:
-            made = decode_one(node, choices, floats)
-            if not _close(made, value):
-                raise _MismatchError(path, f'expected {show(made)}, which the decisions give, got {show(value)}')
+        for part in self.later:
+            made = _called(lambda node: decode_one(node, choices, floats), part.node, part)
+            if not _close(made, part.value):
+                raise MismatchError(
+                    part.path, f'expected {show(made)}, which the decisions give, got {show(part.value)}'
+                )
 
 
-def _find(candidates: Any, indices: Any, value: Any, path: tuple[Any, ...]) -> int:
-    """The index of the candidate that is `value`: of its type where there is one, since 1 == True == 1.0."""
-    for strict in (True, False):
-        for index in indices:
-            candidate = candidates[index]
-            if candidate is value or ((not strict or type(candidate) is type(value)) and _fits(candidate, value)):
-                return index
-    raise _MismatchError(path, f'{show(value)} is none of the {len(candidates)} candidates that may stand here')
+def _fitting(node: Choice, allowed: Sequence[int], value: Any) -> Iterator[int]:
+    """The allowed branches that may give a value: those that give it exactly come first."""
+    if isinstance(node.branches, Plain):
+        return alike(node.branches.values, allowed, value)
+    fits = {index: fit(node.branches[index], value) for index in allowed}
+    return iter(sorted((index for index in allowed if fits[index]), key=lambda index: -fits[index]))
+
+
+def _way(part: _Part, index: int, slots: _Slot | None) -> _Way:
+    """To choose one branch."""
+    node: Any = part.node
+    below = None if isinstance(node.branches, Plain) else _Part(node.branches[index], part.value, part.path)
+    return _Way({node.column: index}, below, slots and slots._replace(taken=(*slots.taken, index)))
+
+
+def _before(task: Any, rest: Todo) -> Todo:
+    return rest if task is None else (task, rest)
+
+
+def _called(fn: Any, argument: Any, part: _Part) -> Any:
+    """The result of a user's function, which need not take what a wrong branch gives it."""
+    try:
+        return fn(argument)
+    except Exception as error:
+        what = f'a function that stands here refuses {show(part.value)}: {type(error).__name__}: {error}'
+        raise MismatchError(part.path, what) from error
 
 
 def check_resolved(made: Any, value: Any) -> None:
@@ -211,18 +288,6 @@ def check_resolved(made: Any, value: Any) -> None:
                 f'{path}: the object is no point of the space: expected {show(expected)}, for which '
                 f'{show(place)} stands, got {show(given)}.'
             )
-
-
-def _fits(expected: Any, value: Any) -> bool:
-    """Whether a part without holes is `value`; what it will inherit or infer may be anything."""
-    if isinstance(expected, (Inherited, Inferred)):
-        return True
-    if not is_open(expected) or not isinstance(value, type(expected)):
-        return eq(expected, value)
-    ours, theirs = children(expected), dict(children(value) or ())
-    if ours is None:
-        return eq(expected, value)
-    return {key for key, _ in ours} == set(theirs) and all(_fits(part, theirs[key]) for key, part in ours)
 
 
 def _close(a: Any, b: Any) -> bool:
