@@ -15,6 +15,7 @@ from pgjax.io import to_json_str
 from pgjax.search._search import Search
 from pgjax.search._study import Study
 from pgjax.space import search_space
+from pgjax.space._size import size_text
 from pgjax.symbolic import Object, format_, traverse
 
 FORMATS = ('indented', 'compact', 'evaluable', 'json', 'fields')
@@ -118,7 +119,7 @@ def space(options: argparse.Namespace) -> int:
             values = f'{decision.low:g} to {decision.high:g}{scale}'
         table.add_row(decision.label, decision.kind, values, 'sometimes' if decision.conditions else 'always')
     Console(markup=False, highlight=False).print(table)
-    print(f'{len(layout.decisions)} decisions, {layout.size} points')
+    print(f'{len(layout.decisions)} decisions, {size_text(layout.size)} points')
     return 0
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from pgjax._errors import SpaceError
 from pgjax.space._order import Order, State, Step
+from pgjax.space._size import size_text
 
 MOST_POINTS = 2**31 - 1  # indices are int32
 MOST_ENTRIES = 2**18  # they take seconds to make
@@ -53,7 +54,7 @@ def machine(order: Order, num_genes: int) -> Machine:
     size = order.size()
     if size > MOST_POINTS:
         raise SpaceError(
-            f'{size} points are too many to enumerate in a compiled program, which counts up to 2**31 - 1. '
+            f'{size_text(size)} points are too many to enumerate in a compiled program, which counts up to 2**31 - 1. '
             'Use space.nth(i) with a Python int, or a coarser grid.'
         )
     numbers: dict[Any, int] = {_key(order.start): 0}
