@@ -44,6 +44,16 @@ def bounds(what: str, low: Any, high: Any, types: tuple[type, ...]) -> tuple[Any
     return low, high
 
 
+def check_float32(what: str, low: float, high: float) -> None:
+    """Refuses bounds whose values programs could not hold."""
+    most = float(np.finfo(np.float32).max)
+    if max(abs(low), abs(high), high - low) > most:
+        raise SpaceError(
+            f'{what}: [{low!r}, {high!r}] does not fit float32, the type of decided floats in a program, whose '
+            f'largest is {most:.3g}; to enable x64 does not widen it. Decide a smaller number, or a logarithm.'
+        )
+
+
 def scale_name(what: str, scale: Any, low: float, high: float) -> Any:
     """The name of a scale that covers [low, high]."""
     if scale is None:

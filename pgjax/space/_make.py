@@ -145,8 +145,8 @@ def floatv(
       hints: as in `oneof`.
 
     Raises:
-      SpaceError: bounds that are not finite, in the wrong order, equal in float32, or outside what the scale
-        covers; a step that does not lead from one to the other.
+      SpaceError: bounds that are not finite, in the wrong order, equal in float32 or beyond it, or outside what the
+        scale covers; a step that does not lead from one to the other.
 
     >>> import pgjax as pg
     >>> pg.floatv(1e-4, 1e-1, scale='log')
@@ -154,6 +154,7 @@ def floatv(
     """
     low, high = _arguments.bounds('floatv', low, high, (int, float, np.integer, np.floating))
     chosen = _arguments.scale_name('floatv', scale, low, high)
+    _arguments.check_float32('floatv', float(low), float(high))
     if np.float32(low) == np.float32(high):
         raise SpaceError(f'floatv: the bounds are equal in float32 ({low!r} and {high!r}); write the value itself.')
     if step is not None:
