@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pgjax as pg
+from pgjax import cli, search
 from pgjax.space import DNA, custom, derive, subset
 
 
@@ -42,6 +43,8 @@ HOLES = {
     'E07 logit': (lambda: pg.floatv(0.0, 0.5, scale='logit'), ['logit', '0 < low < high < 1']),
     'E08': (lambda: pg.floatv(0.0, 1.0, scale='foo'), ['foo', 'linear, log, rlog']),
     'E09': (lambda: pg.floatv(1.0, 1.0 + 1e-12), ['float32', 'bounds are equal']),
+    'E09 large': (lambda: pg.floatv(0.0, 1e39), ['1e+39', 'float32', '3.4e+38']),
+    'E09 wide': (lambda: pg.floatv(-3e38, 3e38, step=3e38), ['float32']),
     'E12': (lambda: pg.oneof(i for i in range(3)), ['pass a list']),
     'E13': (lambda: pg.search_space(pg.Dict(x=1)), ['no decision points']),
     'E13 where': (lambda: pg.search_space([pg.oneof([1])], where=lambda h: False), ['no decision points']),
@@ -185,3 +188,32 @@ def test_deep_and_wide_spaces_do_not_hang():
 def test_floats_have_no_order(space):
     for call in (space.iterate, lambda: space.nth(0), lambda: space.rank(space.first())):
         check_error(call, pg.SpaceError, ValueError, ['floats (b)', 'grid'])
+
+
+@pytest.mark.parametrize('shape', [(-1,), -1, (1.5,), 'a', None, (True, -2)])
+def test_shapes_of_random_points_are_checked(space, shape):
+    check_error(lambda: space.random(jax.random.key(0), shape), pg.SpaceError, ValueError, ['shape', repr(shape)])
+
+
+def test_keys_whose_bits_depend_on_the_device_are_refused(space):
+    for impl in ('rbg', 'unsafe_rbg'):
+        key = jax.random.key(0, impl=impl)
+        for draw in (space.random, jax.jit(space.random)):
+            check_error(
+                lambda draw=draw, key=key: draw(key), pg.SpaceError, ValueError, [repr(impl), 'depend on', 'threefry']
+            )
+
+
+def test_spaces_with_too_many_points_to_print(capsys, tmp_path):
+    """Python prints ints of up to 4300 digits."""
+    huge = pg.search_space([pg.oneof(range(10)) for _ in range(5000)])
+    check_error(lambda: huge.nth(jax.numpy.arange(3)), pg.SpaceError, ValueError, ['1.00e5000 points'])
+    sweep = search.Sweep()
+    for call in (lambda: sweep.number(huge), lambda: sweep.init(huge, jax.random.key(0))):
+        check_error(call, pg.ControllerError, ValueError, ['1.00e5000 points'])
+    study = search.Study(huge, search.Random(), objectives=[pg.maximize('x')])
+    study.report(tmp_path / 'report.html')
+    assert '1.00e5000' in (tmp_path / 'report.html').read_text()
+    (tmp_path / 'huge.py').write_text('import pgjax as pg\nT = pg.List([pg.oneof(range(10)) for _ in range(5000)])\n')
+    assert cli.main(['space', f'{tmp_path / "huge.py"}:T']) == 0
+    assert '5000 decisions, 1.00e5000 points' in capsys.readouterr().out

@@ -293,7 +293,6 @@ def test_structure_inside_jit_is_refused():
 RANDOM_KEYS = {
     'threefry': lambda: jax.random.key(7),
     'raw': lambda: jax.random.PRNGKey(7),
-    'rbg': lambda: jax.random.key(7, impl='rbg'),
     'large': lambda: jax.random.wrap_key_data(jnp.array([2**32 - 1, 2**31], jnp.uint32), impl='threefry2x32'),
 }
 

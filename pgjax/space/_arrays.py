@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import operator
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import numpy as np
 
+from pgjax._errors import SpaceError, show
 from pgjax.space import _check, _genes, _random
 from pgjax.space._dna import DNA
 from pgjax.space._plan import ConstrainedGroup, Decision, Layout
@@ -73,8 +76,11 @@ class ArrayMethods:
 
         Choices are uniform over their candidates, numbers uniform on their scale, slots of a distinct group
         uniform over arrangements, of a sorted one sorted draws.
+
+        Raises:
+          SpaceError: `shape` is no shape, or the key is of another kind than threefry.
         """
-        return _random_points(self, key, (shape,) if isinstance(shape, int) else tuple(shape), canonical)
+        return _random_points(self, key, _shape(shape), canonical)
 
     def structure_key(self, dna: DNA) -> Any:
         """int32[..., S]: the structural genes in canonical form; members of equal rows share a program."""
@@ -87,6 +93,17 @@ class ArrayMethods:
           DnaError: see the message; it names the decision.
         """
         return _check.check(self._layout, self._tables, dna)
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    """The leading axes of random points."""
+    try:
+        axes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else (shape,)))
+    except TypeError:  # of something that is no int
+        axes = (-1,)
+    if any(axis < 0 for axis in axes):
+        raise SpaceError(f'random: shape must be an int from 0 on, or a tuple of them, got {show(shape)}.')
+    return axes
 
 
 def _on_host(dna: DNA) -> bool:

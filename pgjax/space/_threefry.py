@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax._errors import SpaceError
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 
@@ -23,11 +25,27 @@ def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     >>> key = jax.random.key(0)
     >>> bool((words(key, (2, 3)) == jax.random.bits(key, (2, 3), 'uint32')).all())
     True
+
+    Raises:
+      SpaceError: the key is of another kind, whose bits could not be drawn again elsewhere.
     """
+    _refuse_other_kinds(key)
     size = math.prod(shape)
     # Along one axis, then reshaped: XLA unrolls short axes of JAX's loop, which takes long to compile under `vmap`.
     drawn = _written_out(key, size) if _is_sooner(key, size) else jax.random.bits(key, (size,), jnp.uint32)
     return drawn.reshape(shape)
+
+
+def _refuse_other_kinds(key: jax.Array) -> None:
+    """Raises SpaceError for keys such as rbg's. Raw keys do not say what they are."""
+    if (
+        jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+        and (kind := str(jax.random.key_impl(key))) != 'threefry2x32'
+    ):
+        raise SpaceError(
+            f'The key is of the kind {kind!r}, whose bits depend on the device and on how a batch is laid out, so that '
+            'a search could not be repeated. Make a threefry key: jax.random.key(seed, impl="threefry2x32").'
+        )
 
 
 def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
