@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -46,6 +48,7 @@ class Space(PointMethods):
 
     def __init__(self, template: Any, where: Where = None):
         self.template = template
+        self._is_whole = where is None
         self.selects: Where = None  # of a traced space: which holes of the running code belong to it
         self._layout = _layout.build(template, where)
         self._tables = _genes.tables(self._layout)
@@ -64,6 +67,16 @@ class Space(PointMethods):
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __reduce__(self) -> Any:
+        """What pickles: the template, of which the space is made again, since caches and expressions hold code.
+
+        A space of some of its holes would need the function that selects them; it keeps all but the caches.
+        """
+        if self._is_whole:
+            return Space, (self.template,), {'selects': self.selects}
+        made = {name: value for name, value in vars(self).items() if not _is_cached(name)}
+        return copyreg.__newobj__, (Space,), made
 
     def __repr__(self) -> str:
         return f'Space(size={show(self.size)}, num_choices={self.num_choices}, num_floats={self.num_floats})'
@@ -246,6 +259,10 @@ class Space(PointMethods):
           SpaceError: the code asks for a decision that the space does not have.
         """
         return _trace.apply(self, dna, lambda: fn(*args, **kwargs))
+
+
+def _is_cached(name: str) -> bool:
+    return isinstance(inspect.getattr_static(Space, name, None), functools.cached_property)
 
 
 def _rows(host: DNA) -> Iterator[tuple[list[int], list[float]]]:
