@@ -13,6 +13,7 @@ from pgjax.io import write_atomic
 from pgjax.search._history import TrialStatus, front_rows
 from pgjax.search._report_style import SCRIPT, STYLE
 from pgjax.search._report_tables import code, folded, left_out, note, numbers, section, table
+from pgjax.space._size import size_text
 from pgjax.view._svg import number, safe
 from pgjax.view._svg_decisions import MOST_AXES, svg_importance, svg_parallel
 from pgjax.view._svg_trials import svg_front, svg_history, svg_timeline
@@ -97,8 +98,7 @@ def _figures(study: Study) -> str:
 
 
 def _size(size: int | float) -> str:
-    digits = str(size) if isinstance(size, int) else '∞'
-    return digits if len(digits) <= 9 else f'{digits[0]}.{digits[1:3]}e{len(digits) - 1}'
+    return size_text(size, 9) if isinstance(size, int) else '∞'
 
 
 def _history(study: Study) -> str:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from pgjax._errors import ControllerError, SpaceError
 from pgjax.search._controller import Controller, State, require
 from pgjax.space import DNA, Space
+from pgjax.space._size import size_text
 
 MOST = 2**31 - 1  # points: positions are int32
 
@@ -70,7 +71,7 @@ class Sweep(Controller, type_name='pgjax.search.Sweep'):
         size = int(space.size) if self.grid is None else space.grid_size(self.grid)
         if size > MOST:
             raise ControllerError(
-                f'Sweep: the space has {size} points, and positions are int32; give a coarser grid=, fix some '
+                f'Sweep: the space has {size_text(size)} points, and positions are int32; give a coarser grid=, fix some '
                 'decisions, or sample with search.Random.'
             )
         stop = size if self.stop is None else self.stop

@@ -1,6 +1,9 @@
 """Points and spaces in files: they come back bit for bit, or not at all."""
 
+import pickle
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -87,3 +90,44 @@ def test_random_points_are_legal_where_jax_has_64_bits():
     assert dna.choices.dtype == np.int32 and dna.floats.dtype == np.float32
     assert (dna.choices >= 0).all() and (dna.choices.max(0) < [3, 3, 3, 3, 201]).all()
     assert (np.sort(dna.choices[:, 1:4], axis=1) == np.arange(3)).all()
+
+
+SPACES = {
+    'plain': lambda: pg.search_space(pg.Dict(a=pg.oneof([1, 2]))),
+    'code': lambda: pg.search_space(pg.Dict(a=pg.oneof([1, 2]) + pg.oneof([3, 4]), b=pg.derive(abs, 'a'))),
+    'part': lambda: pg.search_space([pg.oneof([1, 2]), pg.oneof([3, 4], name='n')], lambda h: h.name == 'n'),
+    'traced': lambda: pg.trace(lambda: pg.oneof([1, 2])),
+}
+
+
+@pytest.mark.parametrize('name', SPACES)
+def test_a_space_pickles_after_use_too(name):
+    space = SPACES[name]()
+    point = space.nth(1)
+    made = space.decode(point), space.nth(np.arange(2)), space.structural
+    back = pickle.loads(pickle.dumps(space))
+    assert back == space and hash(back) == hash(space)
+    assert (back.decode(point), back.nth(np.arange(2)), back.structural) == made
+
+
+ROOTS = {
+    'functions': (pg.oneof([jnp.tanh, jnp.sin]), [jnp.tanh, jnp.sin]),
+    'texts': (pg.oneof(['a', 'b']), ['a', 'b']),
+    'a tuple': ((pg.oneof([1, 2]), 'n', None), [(1, 'n', None), (2, 'n', None)]),
+}
+
+
+@pytest.mark.parametrize('name', ROOTS)
+def test_groups_hold_structure_outside_of_objects_as_it_is(name):
+    template, values = ROOTS[name]
+    space = pg.search_space(template)
+    groups = space.groups(space.nth(np.arange(2)))
+    assert [
+        g.population if name != 'a tuple' else (int(g.population[0][0]), *g.population[1:]) for g in groups
+    ] == values
+
+
+def test_groups_stack_the_numbers_of_a_tuple():
+    space = pg.search_space((pg.floatv(0.0, 1.0), 'n'))
+    (group,) = space.groups(pg.DNA(np.zeros((2, 0), np.int32), [[0.25], [0.5]]))
+    assert (group.population[0].tolist(), group.population[1]) == ([0.25, 0.5], 'n')

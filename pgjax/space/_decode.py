@@ -71,6 +71,9 @@ def decode_one(node: Node, choices: list[int], floats: list[float]) -> Any:
     return assemble(node, {key: decode_one(part, choices, floats) for key, part in node.parts})
 
 
+_NUMBERS = frozenset('biufcV')  # kinds of NumPy dtypes; those of ml_dtypes are V
+
+
 class Rows(np.ndarray):
     """A leaf that differs from member to member, [n, ...], told apart from a constant array by its type."""
 
@@ -92,7 +95,23 @@ def decode_rows(root: Node, choices: np.ndarray, floats: np.ndarray) -> Any:
     """
     made = _decode_many(root, _RowNumbers(choices, floats))
     leaves, treedef = jax.tree.flatten(made)
-    return treedef.unflatten(jax.device_put([_broadcast(leaf, len(choices)) for leaf in leaves]))
+    return treedef.unflatten(put([_broadcast(leaf, len(choices)) if is_column(leaf) else leaf for leaf in leaves]))
+
+
+def is_column(leaf: Any) -> bool:
+    """Whether a leaf is a number or an array of numbers; texts, functions and the like are structure."""
+    if isinstance(leaf, jax.Array):
+        return True
+    return (
+        isinstance(leaf, (bool, int, float, complex, np.generic, np.ndarray))
+        and np.asarray(leaf).dtype.kind in _NUMBERS
+    )
+
+
+def put(leaves: list[Any]) -> list[Any]:
+    """Leaves on the device, in one transfer; those that are structure as they are."""
+    placed = iter(jax.device_put(list(filter(is_column, leaves))))
+    return [next(placed) if is_column(leaf) else leaf for leaf in leaves]
 
 
 def _broadcast(leaf: Any, n: int) -> Any:

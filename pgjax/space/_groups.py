@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pgjax.space._decode import is_column, put
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
@@ -43,17 +45,26 @@ def stacked(indices: np.ndarray, members: Sequence[Any]) -> list[Group]:
     """Members that are known one by one, at positions int[n], in groups of one structure."""
     alike: dict[Any, list[int]] = {}
     flat = [jax.tree.flatten(member) for member in members]
-    for row, (_, treedef) in enumerate(flat):
-        alike.setdefault(treedef, []).append(row)
+    for row, (leaves, treedef) in enumerate(flat):
+        alike.setdefault((treedef, *map(_structure, leaves)), []).append(row)
     found = []
-    for treedef, rows in alike.items():
+    for (treedef, *_), rows in alike.items():
         columns = zip(*(flat[row][0] for row in rows), strict=True)
-        found.append(Group(indices[rows], treedef.unflatten(jax.device_put(list(map(_column, columns))))))
+        found.append(Group(indices[rows], treedef.unflatten(put(list(map(_column, columns))))))
     return found
+
+
+def _structure(leaf: Any) -> Any:
+    """What a leaf that is structure is grouped by: itself, or its identity."""
+    if is_column(leaf):
+        return None
+    return leaf if isinstance(leaf, (str, bytes)) else id(leaf)
 
 
 def _column(leaves: tuple[Any, ...]) -> Any:
     """[n, ...], one leaf of n members."""
+    if not is_column(leaves[0]):
+        return leaves[0]
     if isinstance(leaves[0], jax.Array):
         return jnp.stack(leaves)
     column = np.stack([np.asarray(leaf) for leaf in leaves])
