@@ -129,6 +129,10 @@ DICTS = {
     'float high': ({'b': 1.5}, ['b: expected a float in [0.0, 1.0]', '1.5']),
     'float text': ({'b': 'x'}, ['b: expected a float']),
     'too many slots': ({'c': [0, 1, 2]}, ['c: expected a list of 2']),
+    'nothing': (None, ['dictionary', 'NoneType']),
+    'list': ([0, 1], ['dictionary', 'int 0']),
+    'array': ({'a': np.array([1, 2])}, ['a: expected', '[1, 2]']),
+    'object': ({'a': object()}, ['a: expected', 'object']),
     'one slot': ({'c': 0}, ['c: expected a list of 2']),
 }
 
@@ -145,6 +149,12 @@ NUMBERS = {
     'negative': ([-1, 0.5, 0, 1], ['a', '-1']),
     'bool': ([True, 0.5, 0, 1], ['a', 'True']),
     'float': ([0.5, 0.5, 0, 1], ['a', '0.5']),
+    'one number': (5, ['list of numbers', 'int 5']),
+    'nothing': (None, ['list of numbers', 'NoneType']),
+    'dictionary': ({'a': 0}, ['list of numbers', 'from_dict']),
+    'none': ([], ['more than 0', 'a has none']),
+    'deep and flat': ([[0, 0.5, 0, 1], [[0, 0.5, 0, 1]]], ['deep']),
+    'row': ([[0, 0.5, 0, 1], 3], ['list of numbers', 'int 3']),
     'repeat': ([0, 0.5, 1, 1], ['c[1]', 'group']),
 }
 
@@ -153,6 +163,8 @@ NUMBERS = {
 def test_bad_numbers(space, case):
     numbers, words = NUMBERS[case]
     check_error(lambda: space.from_numbers(numbers), pg.DnaError, ValueError, words)
+    if not isinstance(numbers, dict):
+        check_error(lambda: pg.materialize(space.template, numbers), pg.DnaError, ValueError, words)
 
 
 def test_an_object_outside_the_space_is_refused_with_its_path(space):

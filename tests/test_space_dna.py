@@ -131,3 +131,50 @@ def test_groups_stack_the_numbers_of_a_tuple():
     space = pg.search_space((pg.floatv(0.0, 1.0), 'n'))
     (group,) = space.groups(pg.DNA(np.zeros((2, 0), np.int32), [[0.25], [0.5]]))
     assert (group.population[0].tolist(), group.population[1]) == ([0.25, 0.5], 'n')
+
+
+@pytest.mark.parametrize('shape', [(4,), (2, 3)])
+def test_batches_go_to_lists_of_dictionaries_and_numbers_and_back(shape):
+    inner = pg.Dict(lr=pg.floatv(0.0, 1.0), many=pg.manyof(2, ['a', 'b', 'c']))
+    space = pg.search_space(pg.Dict(x=pg.oneof([inner, 'none']), y=pg.intv(3, 9)))
+    dna = space.check(space.random(jax.random.key(0), shape))
+    for view in ({}, {'value_type': 'choice_and_literal', 'multi_choice_key': 'both'}):
+        dicts = space.to_dict(dna, **view)
+        assert np.shape(dicts) == shape and space.from_dict(dicts) == dna
+    assert space.from_numbers(space.to_numbers(dna)) == dna
+    assert pg.materialize(space.template, space.to_numbers(dna)) == space.decode(dna)
+    assert pg.materialize(space.template, space.to_dict(dna)) == space.decode(dna)
+    assert space.to_dict(dna[:0]) == []
+    assert space.from_dict([]).shape == (0,)
+
+
+def test_numbers_and_values_may_be_arrays():
+    space = pg.search_space(pg.Dict(x=pg.oneof([1, 2]), f=pg.floatv(0.0, 1.0), m=pg.manyof(2, [1, 2, 3])))
+    wanted = pg.DNA([[0, 2, 1], [1, 0, 1]], [[0.5], [0.25]])
+    rows = [[0, 0.5, 2, 1], [1, 0.25, 0, 1]]
+    assert space.from_numbers(np.array(rows)) == space.from_numbers(jnp.array(rows)) == wanted
+    for value in (np.float32(0.5), jnp.float32(0.5), np.array(0.5)):
+        assert space.from_dict({'x': jnp.int32(0), 'f': value, 'm': np.array([2, 1])}) == wanted[0]
+        assert space.from_numbers([jnp.int32(0), value, 2, 1]) == wanted[0]
+
+
+LONG = 'x' * 80
+CALLED_ALIKE = {
+    'long texts': [LONG + 'a', LONG + 'b', 'c'],
+    'long objects': [pg.Dict(text=LONG, n=1), pg.Dict(text=LONG, n=2)],
+    'equal': ['a', 'a'],
+    'numbers': [0.5, True, 1.0, float('nan')],
+}
+
+
+@pytest.mark.parametrize('name', CALLED_ALIKE)
+def test_the_literal_view_names_one_point(name):
+    space = pg.search_space([pg.oneof(CALLED_ALIKE[name])])
+    for dna in space.iterate():
+        assert space.from_dict(space.to_dict(dna, value_type='literal')) == dna
+
+
+def test_a_literal_of_several_candidates_is_refused():
+    space = pg.search_space(pg.Dict(a=pg.oneof(CALLED_ALIKE['long texts'])))
+    with pytest.raises(pg.DnaError, match=r"a: 2 candidates are called .*'0/3'"):
+        space.from_dict({'a': space.decision('a').literals[1]})

@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+import jax
 import numpy as np
 
 from pgjax._errors import DnaError, SpaceError, did_you_mean, show
 from pgjax.space._dna import DNA
 from pgjax.space._order import Order
-from pgjax.space._plan import Decision, Layout, gene_of
+from pgjax.space._plan import Decision, Layout, gene_of, same_literal
 from pgjax.space._scales import float_gene, float_value, float_values, int_value
+from pgjax.symbolic import eq
 
 KeyType = Literal['name_or_id', 'id']
 ValueType = Literal['value', 'choice', 'literal', 'choice_and_literal']
@@ -80,8 +82,11 @@ def _value(decision: Decision, dna: DNA, value_type: ValueType) -> Any:
     if value_type == 'value':
         return gene
     literal = decision.literal(gene)
-    texts = {'choice': f'{gene}/{decision.arity}', 'literal': literal}
-    return texts.get(value_type, f'{gene}/{decision.arity} ({literal})')
+    choice = f'{gene}/{decision.arity}'
+    if value_type == 'choice':
+        return choice
+    is_plain = value_type == 'literal' and not decision.is_ambiguous(gene)
+    return literal if is_plain else f'{choice} ({literal})'
 
 
 def to_columns(layout: Layout, dna: DNA, mask: np.ndarray) -> dict[str, np.ma.MaskedArray]:
@@ -103,6 +108,11 @@ def to_columns(layout: Layout, dna: DNA, mask: np.ndarray) -> dict[str, np.ma.Ma
 
 def from_dict(layout: Layout, values: Mapping[str, Any], use_ints_as_literals: bool = False) -> DNA:
     """The DNA of a dictionary in any view; decisions that a point does not use may be left out, or None."""
+    if not isinstance(values, Mapping):
+        raise DnaError(
+            f'Expected a dictionary of decisions, or a list of them, got {type(values).__name__} {show(values)}; '
+            'see space.to_dict, and space.from_numbers for lists of numbers.'
+        )
     given = _given(layout, values)
     dna = DNA(np.zeros(layout.num_choices, np.int32), np.zeros(layout.num_floats, np.float32))
     for position, value in given.items():
@@ -138,11 +148,37 @@ def _given(layout: Layout, values: Mapping[str, Any]) -> dict[int, Any]:
             )
         if value is None:
             continue
+        value = _plain(value)
         several = value if isinstance(value, (list, tuple)) else [value]
-        if len(several) > len(positions) or (len(positions) > 1 and not isinstance(value, (list, tuple))):
+        if len(several) > len(positions) or (len(positions) > 1 and several is not value):
             raise DnaError(f'{name}: expected a list of {len(positions)} decisions, got {show(value)}.')
         given.update(zip(positions, several, strict=False))
     return {position: value for position, value in given.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """The number of an array without axes, the list of one with; anything else as it is."""
+    if not isinstance(value, (np.ndarray, jax.Array)):
+        return value
+    try:
+        return np.asarray(value).tolist()
+    except jax.errors.TracerArrayConversionError:
+        raise DnaError(f'Expected a value, got {show(value)}, known only inside a JAX transformation.') from None
+
+
+def listed(numbers: Any) -> list[Any]:
+    """What `from_numbers` was given as a list. Arrays have one dtype: there, whole floats may be indices."""
+    plain = _plain(numbers)
+    if plain is not numbers and isinstance(plain, list):
+        if np.ndim(numbers) > 1:
+            return list(np.asarray(numbers))
+        return [int(n) if isinstance(n, float) and n.is_integer() else n for n in plain]
+    if not isinstance(plain, Iterable) or isinstance(plain, (str, bytes, Mapping)):
+        raise DnaError(
+            f'Expected a list of numbers, or a list of such lists, got {type(numbers).__name__} {show(numbers)}; '
+            'see space.to_numbers, and space.from_dict for dictionaries.'
+        )
+    return list(plain)
 
 
 def _set(decision: Decision, value: Any, dna: DNA, use_ints_as_literals: bool) -> None:
@@ -184,9 +220,10 @@ def _choice_gene(decision: Decision, value: Any, use_ints_as_literals: bool) -> 
             return int(value)
     else:
         literals = decision.literals
-        for index, literal in enumerate(literals):
-            if literal == value and isinstance(literal, bool) == isinstance(value, bool):
-                return index
+        is_literal = isinstance(value, (str, int, float, np.number))
+        called = [i for i, literal in enumerate(literals) if is_literal and same_literal(literal, value)]
+        if called:
+            return _only(decision, called, value)
         match = _CHOICE.fullmatch(value) if isinstance(value, str) else None
         if match and int(match[2]) == arity and int(match[1]) < arity:
             index = int(match[1])
@@ -196,6 +233,17 @@ def _choice_gene(decision: Decision, value: Any, use_ints_as_literals: bool) -> 
         f'{decision.label}: expected an int in [0, {arity - 1}], a text like {f"0/{arity}"!r} or one of the literals '
         f'{show(list(decision.literals[:8]))}, got {type(value).__name__} {show(value)}.'
     )
+
+
+def _only(decision: Decision, called: list[int], value: Any) -> int:
+    """The first of the candidates that are called `value`, which are equal, or called the same since they are long."""
+    first, *others = (decision.candidates[index] for index in called)
+    if not all(eq(first, other) for other in others):
+        raise DnaError(
+            f'{decision.label}: {len(called)} candidates are called {show(value)}; say which one by its index, '
+            f'{called[0]}, or by {f"{called[0]}/{decision.arity}"!r}.'
+        )
+    return called[0]
 
 
 def to_numbers(layout: Layout, dna: DNA) -> list[int | float]:
@@ -210,7 +258,7 @@ def from_numbers(layout: Layout, numbers: Iterable[int | float]) -> DNA:
     Raises:
       DnaError: too few or too many numbers, or one that does not fit its decision.
     """
-    given = list(numbers)
+    given = [_plain(number) for number in numbers]
     by_gene = {gene_of(layout.num_choices, d): d for d in layout.decisions}
     dna = DNA(np.zeros(layout.num_choices, np.int32), np.zeros(layout.num_floats, np.float32))
     order, read = Order(layout), _reader(layout, dna)

@@ -5,7 +5,9 @@ Nodes are made by one walk of the template and never change afterwards.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
@@ -81,10 +83,27 @@ class Decision:
         """What one candidate is called."""
         return _literal(self.candidates[index])
 
+    def is_ambiguous(self, index: int) -> bool:
+        """Whether what one candidate is called does not tell it from the others: equal ones, long ones, and NaN."""
+        return self._calls[_key_of(self.literal(index))] != 1 or self.literal(index) != self.literal(index)
+
+    @functools.cached_property
+    def _calls(self) -> collections.Counter[Any]:
+        return collections.Counter(map(_key_of, self.literals))
+
 
 def gene_of(num_choices: int, decision: Decision) -> int:
     """The position of a decision among all genes of a point: C columns of choices and ints, then those of floats."""
     return decision.column + (num_choices if decision.kind == 'float' else 0)
+
+
+def _key_of(literal: Any) -> Any:
+    return isinstance(literal, bool), literal
+
+
+def same_literal(literal: Any, value: Any) -> bool:
+    """Whether a value is what a candidate is called: 1 is 1.0, and not True."""
+    return bool(_key_of(literal) == _key_of(value))
 
 
 def _literal(candidate: Any) -> Any:

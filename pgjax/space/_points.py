@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import SpaceError, did_you_mean, show
+from pgjax._errors import DnaError, SpaceError, did_you_mean, show
 from pgjax.space import _dicts
 from pgjax.space._arrays import ArrayMethods
 from pgjax.space._dna import DNA
@@ -142,13 +142,14 @@ class PointMethods(ArrayMethods):
         multi_choice_key: _dicts.MultiChoiceKey = 'subchoice',
         include_inactive_decisions: bool = False,
         filter_fn: Callable[[Decision], bool] | None = None,
-    ) -> dict[str, Any]:
-        """A point as a dictionary, in one of PyGlove's views.
+    ) -> Any:
+        """A point as a dictionary, in one of PyGlove's views; a batch as a list of dictionaries.
 
         Args:
-          dna: one point.
+          dna: one point, or a batch.
           key_type: 'name_or_id', or 'id' alone.
-          value_type: of a choice: 'value', its index; 'choice', '2/3'; 'literal', what the candidate is called;
+          value_type: of a choice: 'value', its index; 'choice', '2/3'; 'literal', what the candidate is called
+            (with the index before it where another one is called the same);
             'choice_and_literal', '2/3 (relu)'. Numbers are always their values.
           multi_choice_key: whether slots of a `manyof` have keys of their own ('subchoice'), one key with a list
             ('parent'), or 'both'. Slots of a named one always share the name.
@@ -165,29 +166,36 @@ class PointMethods(ArrayMethods):
         ({'x': 1, 'y': 11}, {'x': "1/2 ('b')", 'y': 11})
         """
         host = self.check(dna)
-        mask = self.active(host)
-        return _dicts.to_dict(
-            self._layout,
-            host,
-            mask,
-            key_type,
-            value_type,
-            multi_choice_key,
-            include_inactive_decisions,
-            filter_fn,
-        )
+        view = key_type, value_type, multi_choice_key, include_inactive_decisions, filter_fn
+        return self._to_dict(host, self.active(host), view)
 
-    def from_dict(self, values: Mapping[str, Any], use_ints_as_literals: bool = False) -> DNA:
+    def _to_dict(self, host: DNA, mask: Any, view: tuple[Any, ...]) -> Any:
+        if host.shape:
+            return [self._to_dict(host[i], mask[i], view) for i in range(len(host))]
+        return _dicts.to_dict(self._layout, host, mask, *view)
+
+    def from_dict(self, values: Any, use_ints_as_literals: bool = False) -> DNA:
         """The inverse of `to_dict`, whatever the view.
 
         Args:
-          values: by name, id, or the id of a `manyof` (a list); decisions not in use may be absent or None.
+          values: by name, id, or the id of a `manyof` (a list); decisions not in use may be absent or None. A list
+            of such dictionaries gives a batch.
           use_ints_as_literals: whether an int for a choice is a candidate; else it is an index.
 
         Raises:
           DnaError: a decision is missing, unknown or out of range.
         """
+        if isinstance(values, (list, tuple)):
+            return self._stacked([self.from_dict(point, use_ints_as_literals) for point in values])
         return self.canonical(self.check(_dicts.from_dict(self._layout, values, use_ints_as_literals)))
+
+    def _stacked(self, points: Sequence[DNA]) -> DNA:
+        """Points on the host, all of one shape, along a new first axis."""
+        if not points:
+            return DNA(np.zeros((0, self.num_choices), np.int32), np.zeros((0, self.num_floats), np.float32))
+        if any(p.shape != points[0].shape for p in points):
+            raise DnaError('A list of lists must be as deep everywhere; this one holds points and lists of points.')
+        return DNA(np.stack([p.choices for p in points]), np.stack([p.floats for p in points]))
 
     def to_columns(self, dna: DNA) -> dict[str, np.ma.MaskedArray]:
         """A population [P] as one column for each decision, masked where a member does not use it."""
@@ -205,12 +213,15 @@ class PointMethods(ArrayMethods):
         return _dicts.to_numbers(self._layout, host)
 
     def from_numbers(self, numbers: Iterable[Any]) -> DNA:
-        """The inverse of `to_numbers`, for one point.
+        """The inverse of `to_numbers`: of one point, or of a list of lists, or an array [P, ...], which gives a batch.
 
         Raises:
           DnaError: too few or too many numbers, or one that does not fit its decision.
         """
-        return self.check(_dicts.from_numbers(self._layout, numbers))
+        given = _dicts.listed(numbers)
+        if given and isinstance(given[0], (list, tuple, np.ndarray, jax.Array)) and np.ndim(given[0]):
+            return self._stacked([self.from_numbers(point) for point in given])
+        return self.check(_dicts.from_numbers(self._layout, given))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2), inline=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copyreg
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
 
 from pgjax._errors import DnaError, SpaceError, show
 from pgjax.space import _check, _decode, _encode, _genes, _layout, _trace, _versions
@@ -76,7 +74,7 @@ class Space(PointMethods):
         if self._is_whole:
             return Space, (self.template,), {'selects': self.selects}
         made = {name: value for name, value in vars(self).items() if not _is_cached(name)}
-        return copyreg.__newobj__, (Space,), made
+        return _blank, (), made
 
     def __repr__(self) -> str:
         return f'Space(size={show(self.size)}, num_choices={self.num_choices}, num_floats={self.num_floats})'
@@ -147,8 +145,7 @@ class Space(PointMethods):
           DnaError: no point decodes to `value`; the message names the first difference.
         """
         if isinstance(value, list) and not isinstance(self.template, (List, Placeholder)):
-            points = [self.encode(v) for v in value]
-            return DNA(np.stack([p.choices for p in points]), np.stack([p.floats for p in points]))
+            return self._stacked([self.encode(v) for v in value])
         if not self._unresolved:
             return DNA(*_encode.encode(self._layout, value))
         value = resolve(value)
@@ -242,8 +239,7 @@ class Space(PointMethods):
             return self.canonical(host)
         if not host.shape:
             return self.encode(old.decode(host))
-        points = [self.transfer(host[i], old) for i in range(len(host))]
-        return DNA(np.stack([p.choices for p in points]), np.stack([p.floats for p in points]))
+        return self._stacked([self.transfer(host[i], old) for i in range(len(host))])
 
     def apply(self, dna: DNA, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Runs code with the decisions of a point: the `pg.oneof(...)` calls inside it return what was decided.
@@ -259,6 +255,10 @@ class Space(PointMethods):
           SpaceError: the code asks for a decision that the space does not have.
         """
         return _trace.apply(self, dna, lambda: fn(*args, **kwargs))
+
+
+def _blank() -> Space:
+    return Space.__new__(Space)
 
 
 def _is_cached(name: str) -> bool:
@@ -297,7 +297,8 @@ def materialize(value: T, point: DNA | Mapping[str, Any] | Iterable[Any], where:
 
     Args:
       value: a value with holes.
-      point: a DNA, a dictionary as `space.from_dict` reads it, or numbers as `space.from_numbers` does.
+      point: a DNA, a dictionary as `space.from_dict` reads it, or numbers as `space.from_numbers` does; of a batch, the
+        objects are a list.
       where: as in `search_space`.
 
     >>> import pgjax as pg
@@ -305,9 +306,16 @@ def materialize(value: T, point: DNA | Mapping[str, Any] | Iterable[Any], where:
     ({'x': 'b'}, {'x': 'a'})
     """
     space = search_space(value, where)
-    if isinstance(point, Mapping):
+    if _holds_dicts(point):
         point = space.from_dict(point)
     return space.decode(point if isinstance(point, DNA) else space.from_numbers(point))
+
+
+def _holds_dicts(point: Any) -> bool:
+    """Whether it is a dictionary, or lists of them."""
+    while isinstance(point, (list, tuple)) and point:
+        point = point[0]
+    return isinstance(point, Mapping)
 
 
 def iter_(value: T, num_examples: int | None = None, where: Where = None) -> Iterator[T]:
