@@ -83,6 +83,36 @@ def test_code_that_differs_is_refused():
         trace(lambda: 1)
 
 
+@pytest.mark.parametrize(
+    ('traced', 'applied', 'words'),
+    [
+        (lambda: [pg.oneof([1, 2]), pg.oneof([3, 4])], lambda: pg.oneof([1, 2]), "'decision_1'.*pg.trace met"),
+        (lambda: pg.oneof([1, 2], name='a'), lambda: 3, "'a'.*pg.trace met"),
+        (lambda: pg.oneof([lambda: pg.intv(0, 4)]), lambda: pg.oneof([lambda: 3]), "'decision_0'.*pg.trace met"),
+        (
+            lambda: pg.oneof([True, False]) and pg.oneof([1, 2]),
+            lambda: pg.oneof([False, True]) and pg.oneof([1, 2]),
+            'candidates that are functions',
+        ),
+    ],
+)
+def test_code_that_asks_for_less_is_refused(traced, applied, words):
+    space = trace(traced)
+    with pytest.raises(pg.SpaceError, match=words):
+        for dna in space.iterate():
+            space.apply(dna, applied)
+
+
+def test_custom_decisions_in_running_code():
+    space = trace(lambda: pg.custom([pg.oneof([1, 2]), pg.intv(0, 1)], tuple))
+    assert space.size == 4
+    results = [space.apply(dna, lambda: pg.custom([pg.oneof([1, 2]), pg.intv(0, 1)], tuple)) for dna in space.iterate()]
+    assert results == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    hole = pg.oneof([1, 2])
+    made_before = trace(lambda: pg.custom([hole], tuple))
+    assert made_before.apply(made_before.nth(1), lambda: pg.custom([hole], tuple)) == (2,)
+
+
 def test_threads_and_tasks_do_not_see_each_other():
     space = trace(program)
     results = {}

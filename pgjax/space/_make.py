@@ -11,7 +11,8 @@ from pgjax._errors import SpaceError, show
 from pgjax._keypath import Path
 from pgjax.space import _arguments
 from pgjax.space._holes import Custom, Derived, FloatV, IntV, ManyOf, OneOf, Scale
-from pgjax.space._trace import decide
+from pgjax.space._trace import decide, is_running
+from pgjax.symbolic._bind import is_open
 
 T = TypeVar('T')
 
@@ -215,6 +216,8 @@ def custom(
 ) -> T:
     """A hole for a decision of your own type, coded as the decisions of `parts`.
 
+    Inside `pg.trace`, where holes are decided as soon as they are made, it is `decode` of the decided parts.
+
     Args:
       parts: a value with holes: what is decided, so that every controller can sample and mutate it.
       decode: makes the value of decided parts, on the host (and inside `jit` if it is written in jnp).
@@ -234,6 +237,8 @@ def custom(
     for what, fn in (('decode', decode), ('encode', encode)):
         if not (callable(fn) or (fn is None and what == 'encode')):
             raise SpaceError(f'custom: {what} must be a function, got {type(fn).__name__} {show(fn)}.')
+    if is_running() and not is_open(parts):  # they were decided when they were evaluated, before this call
+        return decode(parts)
     return decide(Custom(name=name, hints=hints, parts=parts, decode=decode, encode=encode))
 
 

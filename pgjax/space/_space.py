@@ -252,7 +252,7 @@ class Space(PointMethods):
 
         Raises:
           DnaError: the DNA does not fit.
-          SpaceError: the code asks for a decision that the space does not have.
+          SpaceError: the code asks for a decision that the space does not have, or not for one that it has.
         """
         return _trace.apply(self, dna, lambda: fn(*args, **kwargs))
 

@@ -38,10 +38,7 @@ def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def _refuse_other_kinds(key: jax.Array) -> None:
     """Raises SpaceError for keys such as rbg's. Raw keys do not say what they are."""
-    if (
-        jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
-        and (kind := str(jax.random.key_impl(key))) != 'threefry2x32'
-    ):
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and (kind := str(jax.random.key_impl(key))) != 'threefry2x32':
         raise SpaceError(
             f'The key is of the kind {kind!r}, whose bits depend on the device and on how a batch is laid out, so that '
             'a search could not be repeated. Make a threefry key: jax.random.key(seed, impl="threefry2x32").'

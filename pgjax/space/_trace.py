@@ -50,6 +50,11 @@ def decide(hole: Hole) -> Any:
     return hole
 
 
+def is_running() -> bool:
+    """Whether somebody answers for holes here."""
+    return bool(_contexts.get())
+
+
 @contextlib.contextmanager
 def _inside(context: _Context) -> Iterator[None]:
     token = _contexts.set((*_contexts.get(), context))
@@ -72,12 +77,13 @@ class _Scope:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.asked: set[str] = set()
 
     def name(self, hole: Hole) -> str:
-        if hole.name is not None:
-            return hole.name
-        self.calls += 1
-        return f'decision_{self.calls - 1}'
+        self.calls += hole.name is None
+        name = hole.name or f'decision_{self.calls - 1}'
+        self.asked.add(name)
+        return name
 
 
 class _Collector(_Context):
@@ -167,9 +173,22 @@ class _Player(_Context):
         outer = self.scope, self.node
         self.scope, self.node = _Scope(), node.branches[index]
         try:
-            return chosen()
+            return self.run(chosen)
         finally:
             self.scope, self.node = outer
+
+    def run(self, code: Callable[[], Any]) -> Any:
+        """The result of code that must ask for every decision that was met in it."""
+        result = code()
+        parts = self.node.parts if isinstance(self.node, Inner) else ()
+        missing = [name for name, _ in parts if name not in self.scope.asked]
+        if missing:
+            raise SpaceError(
+                f'The code did not ask for the decision {missing[0]!r}, which pg.trace met: the point decides what '
+                'nothing depends on. Run the code that was traced, and put code that only some decisions run into '
+                'candidates that are functions: pg.oneof([lambda: ..., lambda: ...]).'
+            )
+        return result
 
 
 def trace(fn: Callable[[], Any], where: Where = None, *, require_names: bool = False) -> Space:
@@ -210,5 +229,6 @@ def trace(fn: Callable[[], Any], where: Where = None, *, require_names: bool = F
 def apply(space: Space, dna: DNA, fn: Callable[[], Any]) -> Any:
     """Runs `fn` with the decisions of a point; see `Space.apply`."""
     host = space.check(dna)
-    with _inside(_Player(space._layout.root, host.choices.tolist(), host.floats.tolist(), space.selects)):
-        return fn()
+    player = _Player(space._layout.root, host.choices.tolist(), host.floats.tolist(), space.selects)
+    with _inside(player):
+        return player.run(fn)
