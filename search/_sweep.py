@@ -71,8 +71,8 @@ class Sweep(Controller, type_name='pgjax.search.Sweep'):
         size = int(space.size) if self.grid is None else space.grid_size(self.grid)
         if size > MOST:
             raise ControllerError(
-                f'Sweep: the space has {size_text(size)} points, and positions are int32; give a coarser grid=, fix some '
-                'decisions, or sample with search.Random.'
+                f'Sweep: the space has {size_text(size)} points, and positions are int32; give a coarser grid=, fix '
+                'some decisions, or sample with search.Random.'
             )
         stop = size if self.stop is None else self.stop
         require(0 <= self.start < size, self, 'start', f'between 0 and {size - 1}')
