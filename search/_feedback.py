@@ -273,14 +273,9 @@ class Feedback:
             raise EncodeError(f'Trial {self.id}: checkpoint_path is a path, got {show(checkpoint)}.')
         self._session.measure(self.id, checked, step, None if checkpoint is None else os.fspath(checkpoint))
 
-    @contextlib.contextmanager
-    def _racing(self) -> Iterator[None]:
+    def _racing(self) -> contextlib.AbstractContextManager[None]:
         """Inside, a trial that has its result ends what is said of it: by an error, or in silence where asked for."""
-        try:
-            yield
-        except TrialStateError:
-            if not self._ignores_races:
-                raise
+        return contextlib.suppress(TrialStateError) if self._ignores_races else contextlib.nullcontext()
 
     def _final(self) -> Mapping[str, float]:
         last = _measurement.final(self._session.measured(self.id))
