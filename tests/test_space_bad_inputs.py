@@ -85,9 +85,9 @@ def dna(*choices, floats=(0.5,)):
 
 
 POINTS = {
-    'F01 short': (dna(0), ['expected length 3', 'has length 1']),
-    'F01 long': (dna(0, 0, 1, 9), ['expected length 3', 'has length 4']),
-    'F01 floats': (dna(0, 0, 1, floats=()), ['expected length 1', 'has length 0']),
+    'F01 short': (dna(0), ['expected length 3', 'got 1']),
+    'F01 long': (dna(0, 0, 1, 9), ['expected length 3', 'got 4']),
+    'F01 floats': (dna(0, 0, 1, floats=()), ['expected length 1', 'got 0']),
     'F03': (dna(-1, 0, 1), ['a: -1', '[0, 2]']),
     'F03 high': (dna(0, 3, 1), ['c[0]: 3', '[0, 2]']),
     'F04': (DNA(np.array([0.5, 0, 1]), [0.5]), ['a', 'int dtype']),

@@ -167,7 +167,7 @@ def test_a17_tracer_in_a_static_field():
 
     with jax.checking_leaks(), pytest.raises(errors.FieldTypeError) as caught:
         jax.jit(lambda x: Static(rate=x).rate)(1.0)
-    check_message(caught.value, ('rate', 'static', 'make the field dynamic', 'pass a Python value'))
+    check_message(caught.value, ('rate', 'static', 'hashable', 'make the field dynamic', 'pass a Python value'))
 
 
 def assign_field(node):

@@ -87,7 +87,7 @@ def _array(layout: Layout, values: Any, width: int, what: str, kind: Any) -> np.
         expected = 'an int dtype (int32)' if kind is np.integer else 'a float dtype (float32)'
         raise DnaError(f'{what} has dtype {array.dtype}; expected {expected}: {first.id} takes {_range(first)}.')
     if array.ndim == 0 or array.shape[-1] != width:
-        raise DnaError(f'{what} has length {array.shape[-1] if array.ndim else 0}; expected length {width}.')
+        raise DnaError(f'{what}: expected length {width}, got {array.shape[-1] if array.ndim else 0}.')
     return array
 
 

@@ -181,6 +181,14 @@ class Constrained(Spec):
         return f'{self.inner} that is {" and ".join(words for _, words, _ in self.tests)}'
 
 
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 @dataclasses.dataclass(eq=False, repr=False, match_args=False)
 class StaticSpec(Spec):
     """A value that is structure whatever its type (`pg.field(static=True)`): hashable, and no array."""
@@ -190,17 +198,11 @@ class StaticSpec(Spec):
     shallow = False
 
     def accept(self, value: Any, where: Location) -> Any:
-        hint = 'is static: make the field dynamic (drop static=True) or pass a Python value'
-        if is_array(value):
-            raise FieldTypeError(f'{format_location(where)} {hint}; got {describe(value)}.')
-        value = self.inner.accept(value, where)
-        try:
-            hash(value)
-        except TypeError:
+        if is_array(value) or not _is_hashable(value := self.inner.accept(value, where)):
             raise FieldTypeError(
                 f'{format_location(where)}: static fields are part of the jit cache key and must be hashable; '
-                f'got {describe(value)}.'
-            ) from None
+                f'got {describe(value)}; make the field dynamic (drop static=True) or pass a Python value.'
+            )
         return value
 
     def fast(self, name: str, names: dict[str, Any]) -> str | None:
