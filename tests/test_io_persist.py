@@ -280,6 +280,31 @@ def test_repository_refuses(tmp_path):
         repository.names()
 
 
+@pytest.mark.parametrize('path', [5, None, ['x.json'], 1.5])
+def test_what_is_no_path(path):
+    for call in (io.load, io.Repository, lambda p: io.save(1, p), lambda p: io.write_atomic(p, b'')):
+        with pytest.raises(errors.FieldTypeError, match='A path is a string'):
+            call(path)
+
+
+def test_paths_in_bytes_are_paths(tmp_path):
+    assert io.Repository(os.fsencode(tmp_path)).save(1) in io.Repository(tmp_path)
+    io.save(2, os.fsencode(tmp_path / 'x.json'))
+    assert io.load(os.fsencode(tmp_path / 'x.json')) == 2
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for save in (io.save, lambda _, p: io.write_atomic(p, b'{}')):
+        with pytest.raises(errors.StudyWriteError, match='a device, a pipe'):
+            save(1, tmp_path / 'pipe')
+        with pytest.raises(errors.StudyWriteError, match='slash names a folder'):
+            save(1, f'{tmp_path}/x.json/')
+        with pytest.raises(errors.StudyWriteError, match='EISDIR'):
+            save(1, tmp_path)
+    assert (tmp_path / 'pipe').is_fifo() and os.listdir(tmp_path) == ['pipe']
+
+
 def test_ambiguous_prefix(tmp_path):
     repository = io.Repository(tmp_path)
     digest = repository.save(Net(1))

@@ -13,9 +13,10 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from typing import Any
 
-from pgjax._errors import EncodeError, LimitError, StudyWriteError, shorten, show
+from pgjax._errors import EncodeError, FieldTypeError, LimitError, StudyWriteError, shorten, show
 
 TEMPORARY = '.tmp'  # the end of the name of what is not finished
 TRASH = '.trash-'  # the start of the name of what is being deleted
@@ -29,6 +30,20 @@ _OS_ERROR_CODE = re.compile(r"os_error_code='(\d+)'")
 _URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
 
 
+def path_text(path: str | os.PathLike[str]) -> str:
+    """A path as text; raises FieldTypeError for what is no path, such as an open file or its number.
+
+    >>> import pathlib
+    >>> path_text(pathlib.Path('runs/x.json'))
+    'runs/x.json'
+    """
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        what = f'A path is a string or an os.PathLike, such as "runs/x.json"; got {type(path).__name__} {show(path)}.'
+        raise FieldTypeError(what) from None
+
+
 def storable_path(path: str | os.PathLike[str]) -> str:
     """`path` made absolute, if TensorStore can write there.
 
@@ -36,10 +51,11 @@ def storable_path(path: str | os.PathLike[str]) -> str:
       StudyWriteError: it is a URL, which would become a folder of that name, it holds a NUL or a backslash (which
         would be read as a slash), or is no UTF-8.
     """
-    whole = os.path.abspath(os.fspath(path))
+    plain = path_text(path)
+    whole = os.path.abspath(plain)
     try:
         whole.encode()
-        if _URL.match(os.fspath(path)):
+        if _URL.match(plain):
             raise ValueError('this is kept in folders only, not at URLs; mount the bucket, or copy what a folder holds')
         if '\0' in whole or (os.sep == '/' and '\\' in whole):
             raise ValueError('a path must not hold a NUL or a backslash')
@@ -56,7 +72,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
       data: its new content.
 
     Raises:
-      StudyWriteError: it cannot be written; the old content is intact.
+      FieldTypeError: `path` is no path.
+      StudyWriteError: it cannot be written, or is a folder or a device; the old content is intact.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -64,9 +81,10 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     ...     read_bytes(os.path.join(folder, 'a.json'), limit=10)
     b'{}'
     """
-    temporary = None
+    plain, temporary = path_text(path), None
     try:
-        target = os.path.realpath(path)
+        target = os.path.realpath(plain)
+        _check_replaceable(plain, target)
         temporary = os.path.join(os.path.dirname(target), f'.{secrets.token_hex(8)}{TEMPORARY}')
         with open(temporary, 'xb') as file:
             with contextlib.suppress(FileNotFoundError):
@@ -82,6 +100,18 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # gone already unless something above failed
+
+
+def _check_replaceable(path: str, target: str) -> None:
+    """Refuses what a rename would destroy or cannot become: a device such as /dev/null, a pipe, a folder."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(target).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise ValueError('it is a device, a pipe or a socket, which no file may replace')
+    if path.endswith(os.sep):
+        raise ValueError('a path that ends with a slash names a folder')
 
 
 def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:

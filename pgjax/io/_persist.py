@@ -20,7 +20,7 @@ from pgjax._version import __version__
 from pgjax.io._arrays import pack_bundle
 from pgjax.io._bundle import Bundle
 from pgjax.io._encode import Encoder
-from pgjax.io._files import read_bytes
+from pgjax.io._files import path_text, read_bytes, write_error
 from pgjax.io._json import Unknown, read_text
 from pgjax.io._places import is_url, place_of, storage_of
 from pgjax.io._stamp import document, stamps
@@ -96,6 +96,8 @@ def _has_arrays(files: Storage, folder: str) -> bool:
 def _resolved(path: str | os.PathLike[str], *, writing: bool = False) -> str:
     """The place of a file: where a symbolic link leads to, since the arrays lie there."""
     place = place_of(path, writing=writing)
+    if writing and path_text(path).endswith('/'):  # the place has lost it, and `load` would look for a folder
+        raise write_error(path, ValueError('a path that ends with a slash names a folder'))
     return place if is_url(place) else os.path.realpath(place)
 
 
@@ -158,7 +160,7 @@ def load(
         fields and versions, are those of `from_json`.
       StudyCorruptError: its arrays are missing or damaged.
     """
-    name = os.fspath(path)
+    name = path_text(path)
     data = _read(name, max_bytes)
     for _ in range(20):
         try:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pgjax._errors import StudyNotFoundError, StudyWriteError, shorten, show
-from pgjax.io._files import storable_path, write_atomic as write_local
+from pgjax.io._files import path_text, storable_path, write_atomic as write_local
 from pgjax.io._key_value_storage import KeyValueStorage
 from pgjax.io._local_storage import LocalStorage
 from pgjax.io._storage import Storage
@@ -36,7 +36,7 @@ def place_of(path: str | os.PathLike[str], *, writing: bool = True) -> str:
     >>> place_of('gs://bucket/runs/'), place_of('file:///runs/a%20b')
     ('gs://bucket/runs', '/runs/a b')
     """
-    plain = os.fsdecode(path)
+    plain = path_text(path)
     if is_url(plain):
         try:
             plain = _normal(plain)
@@ -50,7 +50,7 @@ def place_of(path: str | os.PathLike[str], *, writing: bool = True) -> str:
 
 def is_url(path: str | os.PathLike[str]) -> bool:
     """Whether it is a URL, which no operating system opens."""
-    return _URL.match(os.fsdecode(path)) is not None
+    return _URL.match(path_text(path)) is not None
 
 
 def storage_at(path: str | os.PathLike[str], *, writing: bool = False) -> Storage:

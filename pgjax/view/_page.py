@@ -60,8 +60,8 @@ def write_html(value: Any, path: str | os.PathLike[str], *, title: str | None = 
     Raises:
       StudyWriteError: the page cannot be written.
     """
-    write_atomic(os.fspath(path), to_html(value, title=title).encode())
-    return os.fspath(path)
+    write_atomic(path, to_html(value, title=title).encode())
+    return os.fsdecode(path)
 
 
 def fragment(value: Any) -> str:
