@@ -280,6 +280,51 @@ def test_repository_refuses(tmp_path):
         repository.names()
 
 
+@pytest.mark.parametrize('value', [Net(1), Net(big(2))], ids=['alone', 'arrays beside it'])
+def test_saving_again_mends_a_repository(tmp_path, value):
+    repository = io.Repository(tmp_path)
+    digest = repository.save(value)
+    for which in range(len(everything(tmp_path / 'experiments'))):
+        for damaged in (lambda data: data[:-3], lambda data: bytes([*data[:-9], data[-9] ^ 1, *data[-8:]])):
+            part = tmp_path / 'experiments' / everything(tmp_path / 'experiments')[which]
+            if part.name == 'lock':
+                continue
+            part.write_bytes(damaged(part.read_bytes()))
+            with pytest.raises(errors.StudyCorruptError):
+                repository.load(digest)
+            assert repository.save(value) == digest
+            assert pg.eq(repository.load(digest), value)
+
+
+def test_a_damaged_repository_says_so(tmp_path):
+    repository = io.Repository(tmp_path)
+    repository.save(Net(1), name='base')
+    (file,) = (tmp_path / 'names').iterdir()
+    for entry in ('[]', '{"name": "base", "hash": 7}', '{"name": "base", "hash": "../../x"}', '[' * 60_000):
+        file.write_text(entry)
+        with pytest.raises(errors.StudyCorruptError, match='names'):
+            repository.load('base')
+    file.write_text(json.dumps({'name': 'base', 'hash': '0' * 64}))
+    with pytest.raises(errors.StudyCorruptError, match='missing'):
+        repository.load('base')
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(errors.StudyCorruptError, match='names'):
+        repository.names()
+
+
+def test_what_a_repository_cannot_mean(tmp_path):
+    repository = io.Repository(tmp_path / 'repo')
+    for which in (5, None, ['x'], b'base'):
+        with pytest.raises(errors.PathError):
+            repository.load(which)
+    with pytest.raises(errors.PathError, match='cannot name'):
+        repository.save(Net(1), name='\ud800')
+    (tmp_path / 'file').write_text('x')
+    with pytest.raises(errors.StudyNotFoundError, match='no folder'):
+        len(io.Repository(tmp_path / 'file'))
+
+
 @pytest.mark.parametrize('path', [5, None, ['x.json'], 1.5])
 def test_what_is_no_path(path):
     for call in (io.load, io.Repository, lambda p: io.save(1, p), lambda p: io.write_atomic(p, b'')):

@@ -127,10 +127,10 @@ def _locked(files: Storage, folder: str) -> Iterator[None]:
 
 
 def _write_arrays(files: Storage, name: str, bundle: Bundle) -> None:
-    """Writes a bundle unless it is there: the name ends with its digest."""
+    """Writes a bundle unless it is there, whole: the name ends with its digest."""
     if files.has(name):
         try:
-            files.load_attributes(name, bundle.digest)
+            files.load_bundle(name, bundle.digest)  # every byte, or saving again could not mend what is damaged
             return
         except StudyCorruptError:
             files.remove(name)
