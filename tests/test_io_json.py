@@ -860,6 +860,33 @@ def test_content_hash_sees_content_only():
     assert io.content_hash(nan) == io.content_hash(np.full(2, np.nan, np.float32))
 
 
+class Metres(np.ndarray):
+    """An array whose class says its unit."""
+
+
+@pytest.mark.parametrize('array', [np.ma.array([1.0, 2.0], mask=[False, True]), np.ones(2).view(Metres)])
+def test_arrays_that_are_more_than_their_numbers_are_refused(tmp_path, array):
+    for store in (io.to_json, io.content_hash, lambda x: io.save(x, tmp_path / 'x.json')):
+        for large in (array, np.tile(array, 10_000).view(type(array))):
+            with pytest.raises(errors.EncodeError, match=f'value.*a {type(array).__name__} is more than its numbers'):
+                store(Box({'a': large}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_mapped_as_an_array_is_an_array(tmp_path):
+    mapped = np.memmap(tmp_path / 'x', np.float32, 'w+', shape=(3,))
+    assert pg.eq(io.from_json(io.to_json(mapped)), np.zeros(3, np.float32))
+
+
+def test_an_array_class_may_have_a_codec():
+    class Feet(np.ndarray):
+        pass
+
+    io.register_codec(Feet, 't.Feet', encode=np.asarray, decode=lambda array: array.view(Feet))
+    back = io.from_json(io.to_json(Box(np.arange(3).view(Feet))))
+    assert type(back.value) is Feet and back.value.tolist() == [0, 1, 2]
+
+
 def test_content_hash_does_not_change():
     """Pinned: repositories and caches on disk depend on it."""
     value = Box([Model([Layer(1, 0.5)]), {'b': (np.arange(3, dtype=np.int8), math.nan), 'a': 'é'}, 10**5000])

@@ -24,6 +24,8 @@ from pgjax._errors import EncodeError, FieldTypeError, FieldValueError, show
 from pgjax.io._arrays import DTYPES, KEYS, HostArray, to_host
 from pgjax.io._leaves import bad, decode_bytes, find_dtype, header_of, shape_of
 
+PLAIN_ARRAYS = (np.ndarray, np.memmap)  # the classes of NumPy arrays that are nothing but arrays
+
 
 def encode_array(value: Any) -> dict[str, Any]:
     """An array with its bytes.
@@ -39,9 +41,15 @@ def host_of(value: Any) -> HostArray:
     """The bytes of an array, little end first.
 
     Raises:
-      EncodeError: it is traced, or its dtype has no stored form.
+      EncodeError: it is traced, its dtype has no stored form, or its class adds to an array what would be lost.
     """
     what = f'an array of dtype {value.dtype}'
+    if isinstance(value, np.ndarray) and type(value) not in PLAIN_ARRAYS:
+        name = type(value).__name__
+        raise EncodeError(
+            f'a {name} is more than its numbers (a mask, a unit, other operators), and that would be lost. Store '
+            f'np.asarray(x) and the rest apart, or register a codec: pgjax.io.register_codec({name}, ...)'
+        )
     if 'Tracer' in type(value).__name__:  # JAX has no public name for them
         raise EncodeError(f'{what} is traced: it has no value yet. Store it outside jit')
     try:

@@ -178,7 +178,7 @@ class Encoder:
     def _other(self, value: Any, cls: type) -> Any:
         """The stored form of a value that is neither plain nor a container, or None where it has parts."""
         self.marked = True
-        if isinstance(value, (np.ndarray, jax.Array)):
+        if _is_array(value, cls):
             made = self._made[id(value)] = self._array(value)
             return made
         for kind, encode in _LEAVES:
@@ -220,6 +220,13 @@ class Encoder:
             self._kept.append(part)
             out['_value'] = self._value(part, depth + 1)
         return out
+
+
+def _is_array(value: Any, cls: type) -> bool:
+    """Whether a value is stored as an array: one of a class of its own may have a codec of its own."""
+    if isinstance(value, np.ndarray):
+        return cls in _array_json.PLAIN_ARRAYS or _codecs.codec_of(cls) is None
+    return isinstance(value, jax.Array)
 
 
 def _member(value: enum.Enum, codec: _codecs.Codec) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def to_json(value: Any, *, stamp: bool = True) -> Any:
 
     Everything a symbolic object can hold survives: shared parts stay shared, arrays (inline, with their bytes),
     NaN, ints of any size, bytes, dtypes, tuples, registered enums, classes and functions, holes and MISSING.
-    Lists and dicts come back as `pg.List` and `pg.Dict`, their equal twins; a NaN's payload, the devices of an
-    array and the weak type of a scalar are not kept.
+    Lists and dicts come back as `pg.List` and `pg.Dict`, their equal twins; a NaN's payload, an array's devices
+    and byte order, and the weak type of a scalar are not kept.
 
     Args:
       value: what to store.
