@@ -49,6 +49,25 @@ def make():
     return Bowl(x=1.0)
 
 
+def scaled(by):
+    return Bowl(steepness=by)
+
+
+class Echo(pg.Object):
+    name: str = pg.inherited()
+
+    def __call__(self):
+        return self.name
+
+
+class Caller(pg.Object):
+    name: str = 'there'
+    echo: Echo = Echo()
+
+    def __call__(self):
+        return self.echo()
+
+
 bowl = Bowl()
 bowls = search.Search(
     template=Bowl(x=pg.floatv(0.0, 1.0), steepness=pg.oneof([2, 4])),
@@ -57,6 +76,14 @@ bowls = search.Search(
     objectives=[pg.minimize('loss')],
     generations=2,
 )
+
+
+def bowl_space():
+    return bowls.template
+
+
+def call():
+    return Caller()
 '''
 
 
@@ -119,6 +146,9 @@ def test_patches_come_before_overrides_wherever_they_stand(run, program):
         (('run', '{}:bowls', '--resume', '--study', 'absent'), 'no study'),
         (('run', '{}:bowls', 'controller.batch_size=0'), 'batch_size'),
         (('study', 'show', 'absent'), 'absent'),
+        (('study', 'ls', '{}'), 'is a file'),
+        (('show', '{}:scaled'), 'needs by'),
+        (('run', '{}:bowl_space'), 'while parts are open: x, steepness'),
     ],
 )
 def test_mistakes_are_one_line_that_names_them(run, program, arguments, words):
@@ -153,6 +183,10 @@ def test_a_saved_object_is_a_target_even_without_its_class(run, program, tmp_pat
 
 def test_an_object_that_can_be_called_is_run(run, program):
     assert run('run', f'{program}:make', 'x=0.75') == (0, "{'loss': 0.25}\n", '')
+
+
+def test_what_is_run_has_its_inherited_values(run, program):
+    assert run('run', f'{program}:call') == (0, 'there\n', '')
 
 
 def test_diff_exits_with_1_where_objects_differ(run, program):

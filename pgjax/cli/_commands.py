@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from pgjax import edit
-from pgjax.cli._target import TargetError, edited, find, import_file
+from pgjax._errors import shorten
+from pgjax.cli._target import TargetError, edited, find, import_file, required
 from pgjax.io import to_json_str
 from pgjax.search._search import Search
 from pgjax.search._study import Study
 from pgjax.space import search_space
 from pgjax.space._size import size_text
-from pgjax.symbolic import Object, format_, traverse
+from pgjax.symbolic import Object, format_, resolve, traverse
+from pgjax.symbolic._bind import open_paths
 
 FORMATS = ('indented', 'compact', 'evaluable', 'json', 'fields')
 WIDTH = 88
@@ -29,10 +30,16 @@ def run(options: argparse.Namespace) -> int:
         return _search(value, options)
     if options.study or options.resume or options.generations is not None:
         raise TargetError(f'--study, --resume and --generations are for a search.Search, not {type(value).__name__}.')
-    if not callable(value) or _required(value):
+    if not callable(value) or required(value):
         raise TargetError(
             f'{options.target} is a {type(value).__name__}, which cannot be run. Name a search.Search, a functor, or '
             'an object whose __call__ needs no arguments.'
+        )
+    value = resolve(value)
+    if paths := open_paths(value):
+        raise TargetError(
+            f'{options.target} cannot be run while parts are open: {shorten(", ".join(paths), 200)}. Decide them, as '
+            f'in {shorten(paths[0])}=VALUE, or name a search.Search over them.'
         )
     print(_text(value()))
     return 0
@@ -59,12 +66,6 @@ def print_best(study: Study) -> None:
     print(format_(best.value, width=WIDTH))
     metrics = '  '.join(f'{name} {value:.6g}' for name, value in best.metrics.items())
     print(f'\ntrial {best.id} of {len(study.history)}: {metrics}')
-
-
-def _required(function: Any) -> list[str]:
-    """Arguments that a call cannot do without."""
-    parameters = inspect.signature(function).parameters.values()
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def show(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from pgjax._errors import PgjaxError
+from pgjax._errors import PgjaxError, StudyNotFoundError, shorten
 from pgjax.cli._commands import WIDTH, print_best
 from pgjax.cli._target import import_file
 from pgjax.io import from_json
@@ -23,7 +23,7 @@ FORMATS = ('csv', 'jsonl')
 def ls(options: argparse.Namespace) -> int:
     """Prints a line for each study: how far it has come, and its best."""
     table = Table('study', 'generations', 'trials', 'best', box=None, pad_edge=False)
-    for path in [_join(options.path, '.'), *(_join(options.path, n) for n in storage_at(options.path).names())]:
+    for path in [_join(options.path, '.'), *(_join(options.path, n) for n in _names(options.path))]:
         try:
             if StudyStore.exists(path):
                 table.add_row(path, *_progress(StudyStore.open(path)))
@@ -34,6 +34,14 @@ def ls(options: argparse.Namespace) -> int:
         return 0
     Console(markup=False, highlight=False).print(table)
     return 0
+
+
+def _names(path: str) -> list[str]:
+    """What lies in a folder, or at a URL."""
+    try:
+        return storage_at(path).names()
+    except NotADirectoryError:
+        raise StudyNotFoundError(f'{shorten(path, 200)} is a file. Studies are in directories; name one.') from None
 
 
 def show(options: argparse.Namespace) -> int:

@@ -83,10 +83,18 @@ def find(target: str) -> Any:
         raise TargetError(f'{path} has no {name!r}.{did_you_mean(name, vars(module))}')
     found = getattr(module, name)
     if inspect.isfunction(found):
+        if needed := required(found):
+            raise TargetError(f'{target} is a function that needs {", ".join(needed)}; expected one without arguments.')
         found = found()
     if not isinstance(found, _SYMBOLIC):
         raise TargetError(f'{target} is {show(found)}; expected a symbolic object or a function that makes one.')
     return found
+
+
+def required(function: Any) -> list[str]:
+    """Arguments that a call cannot do without."""
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def edited(value: Any, patches: Iterable[str], overrides: Iterable[str]) -> Any:
