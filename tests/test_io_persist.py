@@ -332,6 +332,35 @@ def test_what_is_no_path(path):
             call(path)
 
 
+@pytest.mark.parametrize(
+    ('indent', 'error'),
+    [
+        ('x', errors.FieldTypeError),
+        (1.5, errors.FieldTypeError),
+        (-1, errors.FieldValueError),
+        (10**9, errors.FieldValueError),
+    ],
+)
+def test_an_indent_makes_json(tmp_path, indent, error):
+    for write in (
+        lambda: io.save((1, 2), tmp_path / 'x.json', indent=indent),
+        lambda: io.to_json_str([1], indent=indent),
+    ):
+        with pytest.raises(error, match='indent is'):
+            write()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('limit', ['max_depth', 'max_nodes', 'max_bytes'])
+def test_limits_are_numbers(tmp_path, limit):
+    io.save((1, 2), tmp_path / 'x.json')
+    readers = [lambda **k: io.load(tmp_path / 'x.json', **k), lambda **k: io.from_json_str('[1]', **k)]
+    for read in [*readers, lambda **k: io.from_json([1], **k)][: 2 if limit == 'max_bytes' else 3]:
+        for value in (None, 'all', 1.5):
+            with pytest.raises(errors.FieldTypeError, match=f'{limit} is an int'):
+                read(**{limit: value})
+
+
 def test_paths_in_bytes_are_paths(tmp_path):
     assert io.Repository(os.fsencode(tmp_path)).save(1) in io.Repository(tmp_path)
     io.save(2, os.fsencode(tmp_path / 'x.json'))

@@ -11,16 +11,18 @@ and whatever is no object stands under "_value". `_shared` is there where parts 
 from __future__ import annotations
 
 import json
+import numbers
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pgjax._errors import FieldValueError, show
+from pgjax._errors import FieldTypeError, FieldValueError, show
 from pgjax.io._decode import Decoder
 from pgjax.io._encode import Encoder
 from pgjax.io._stamp import document, limit_expansion, split_stamp, stamps
 from pgjax.io._syntax import MAX_BYTES, MAX_DEPTH, MAX_NODES, Fault, check_plain, parse, too_deep
 
 EXPANSION = 10  # by how much a value may be larger than MAX_NODES where parts of it are shared
+MAX_INDENT = 100  # spaces per level: an indented text grows with its square in depth
 _TEXT = json.JSONEncoder(separators=(',', ':'), check_circular=False, allow_nan=False)
 
 Unknown = Literal['error', 'keep']
@@ -58,19 +60,28 @@ def to_json_str(value: Any, *, indent: int | None = None, stamp: bool = True) ->
 
     Args:
       value: what to store.
-      indent: spaces per level; None for one line.
+      indent: spaces per level, at most 100; None for one line.
       stamp: as in `to_json`.
 
     Raises:
       EncodeError, CycleError: as `to_json`.
+      FieldTypeError, FieldValueError: `indent` is no such number.
 
     >>> import pgjax.io
     >>> pgjax.io.to_json_str({'a': [1, 2]})
     '{"a":[1,2]}'
     """
-    made = to_json(value, stamp=stamp)
+    return text_of(to_json(value, stamp=stamp), indent)
+
+
+def text_of(made: Any, indent: int | None) -> str:
+    """A JSON value as text; raises FieldTypeError or FieldValueError for an `indent` that makes none."""
     if indent is None:
         return _TEXT.encode(made)
+    if not isinstance(indent, numbers.Integral):  # a string would stand before each line, whatever it is
+        raise FieldTypeError(f'indent is a number of spaces, or None for one line; got {show(indent)}.')
+    if not 0 <= indent <= MAX_INDENT:
+        raise FieldValueError(f'indent is from 0 to {MAX_INDENT} spaces, or None for one line; got {show(indent)}.')
     return json.dumps(made, indent=indent, allow_nan=False)
 
 
@@ -96,6 +107,7 @@ def from_json(value: Any, *, unknown: Unknown = 'error', max_depth: int = MAX_DE
     >>> pgjax.io.from_json({'_dict': [[1, 'one'], ['_x', 2]]})
     {1: 'one', '_x': 2}
     """
+    check_limits(max_depth=max_depth, max_nodes=max_nodes)
     try:
         check_plain(value, max_nodes, max_depth)
         return read_document(value, unknown, max_depth, max_nodes)
@@ -131,6 +143,13 @@ def from_json_str(
     return read_text(text, unknown, max_depth, max_nodes, max_bytes)
 
 
+def check_limits(**limits: Any) -> None:
+    """Refuses limits that are no ints: there is no way to read without any."""
+    for name, limit in limits.items():
+        if not isinstance(limit, numbers.Integral):
+            raise FieldTypeError(f'{name} is an int, got {show(limit)}. Give a large one where you trust the document.')
+
+
 def read_text(
     text: str | bytes,
     unknown: Unknown,
@@ -141,6 +160,7 @@ def read_text(
     load: Any = None,
 ) -> Any:
     """`from_json_str` for a document from the file `source`; `load` gets the arrays beside it by their digest."""
+    check_limits(max_depth=max_depth, max_nodes=max_nodes, max_bytes=max_bytes)
     try:
         value = parse(text, max_bytes, max_nodes, max_depth, source)
         arrays = None

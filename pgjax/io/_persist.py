@@ -8,7 +8,6 @@ document names any more is removed afterwards.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import time
@@ -21,7 +20,7 @@ from pgjax.io._arrays import pack_bundle
 from pgjax.io._bundle import Bundle
 from pgjax.io._encode import Encoder
 from pgjax.io._files import path_text, read_bytes, write_error
-from pgjax.io._json import Unknown, read_text
+from pgjax.io._json import Unknown, check_limits, read_text, text_of
 from pgjax.io._places import is_url, place_of, storage_of
 from pgjax.io._stamp import document, stamps
 from pgjax.io._storage import Storage
@@ -41,10 +40,11 @@ def save(value: Any, path: str | os.PathLike[str], *, indent: int | None = None)
     Args:
       value: anything that `to_json` can store.
       path: the file, or its URL (`gs://bucket/x.json`); what was there is replaced in one step.
-      indent: spaces per level of the JSON text, for human readers; None for one line.
+      indent: spaces per level of the JSON text, for human readers, at most 100; None for one line.
 
     Raises:
       EncodeError, CycleError: it cannot be stored; nothing is written.
+      FieldTypeError, FieldValueError: `path` is no path, or `indent` no such number; nothing is written.
       StudyWriteError: the file cannot be written; its old content is intact.
       StudyLockedError: another process has been writing the same arrays for 10 s.
 
@@ -66,9 +66,7 @@ def pack(value: Any, indent: int | None = None) -> tuple[bytes, Bundle | None]:
     if encoder.aside:
         bundle = pack_bundle(encoder.aside, {}, writer=f'pgjax {__version__}')
         head['_arrays'] = bundle.digest
-    separators = (',', ':') if indent is None else None
-    text = json.dumps(document(root, table, head), indent=indent, separators=separators, allow_nan=False)
-    return text.encode() + b'\n', bundle
+    return text_of(document(root, table, head), indent).encode() + b'\n', bundle
 
 
 def write(path: str | os.PathLike[str], data: bytes, bundle: Bundle | None) -> None:
@@ -161,6 +159,7 @@ def load(
       StudyCorruptError: its arrays are missing or damaged.
     """
     name = path_text(path)
+    check_limits(max_bytes=max_bytes)
     data = _read(name, max_bytes)
     for _ in range(20):
         try:
