@@ -230,6 +230,9 @@ def test_foreign_html_stays_out_of_pages_and_broken_parts_do_not_hide_the_rest()
     assert 'Broken' in pg.view.to_html(value) and not asked
     assert '<Broken>' in text_of(value) and "name='m'" in text_of(value)
     assert '<Broken>' in terminal(value)
+    for outside in (Broken(), [Broken(), 'rest'], {'a': Broken(), 'b': 'rest'}, optax.MaskedState(Broken())):
+        body = pg.view.to_html(outside).partition('<noscript>')[0]
+        assert 'Broken' in body and ('rest' in body) == isinstance(outside, (list, dict))
 
 
 def test_foreign_values_with_parts_unfold_too():

@@ -72,7 +72,10 @@ def fragment(value: Any) -> str:
     # Foreign objects may bring HTML of their own, with requests and scripts in it; their repr says enough.
     hooks = [h for h in renderer.wrapper_hooks if h is not treescope.handlers.append_repr_html_when_present]
     with treescope.active_renderer.set_scoped(dataclasses.replace(renderer, wrapper_hooks=hooks)):
-        return treescope.render_to_html(value)
+        try:
+            return treescope.render_to_html(value)
+        except Exception:  # a foreign value outside our trees, whose __repr__ may raise anything
+            return f'<pre>{html.escape(safe(_plain(value)))}</pre>'
 
 
 def _plain(value: Any) -> str:
