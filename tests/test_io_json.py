@@ -878,6 +878,18 @@ def test_a_file_mapped_as_an_array_is_an_array(tmp_path):
     assert pg.eq(io.from_json(io.to_json(mapped)), np.zeros(3, np.float32))
 
 
+def test_a_codec_that_fails_is_named_with_the_place():
+    class Torn:
+        def __init__(self):
+            self.pages = 0
+
+    io.register_codec(Torn, 't.Torn', encode=lambda t: 1 / t.pages, decode=lambda d: Torn())
+    for store in (io.to_json, io.content_hash):
+        with pytest.raises(errors.EncodeError, match=r'^value\[0\]: .*codec t.Torn raised ZeroDivisionError') as caught:
+            store(Box([Torn()]))
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
 def test_an_array_class_may_have_a_codec():
     class Feet(np.ndarray):
         pass

@@ -15,7 +15,7 @@ from pgjax._errors import CycleError, EncodeError
 from pgjax.io import _array_json, _codecs
 from pgjax.io._arrays import DTYPES
 from pgjax.io._encode import encode_leaf
-from pgjax.io._refusal import FUNCTIONS, RefusedError, is_nameless_default, refusal
+from pgjax.io._refusal import FUNCTIONS, RefusedError, encode_by, is_nameless_default, refusal
 from pgjax.io._unknown import UnknownObject
 from pgjax.symbolic import Insertion, children
 
@@ -48,7 +48,7 @@ def content_hash(value: Any) -> str:
     try:
         return _digest(value).hex()
     except RefusedError as error:
-        raise refusal(value, error) from None
+        raise refusal(value, error) from error.__cause__
 
 
 def _digest(root: Any) -> bytes:
@@ -99,7 +99,7 @@ def _node(value: Any) -> tuple[bytes, _Parts] | None:
     if codec is not None and not isinstance(value, enum.Enum):
         if codec.encode is None:
             return _head('object', codec.name), _sorted(zip(value._fields, value, strict=True))
-        return _head('object', codec.name), [(b'"_value"', codec.encode(value))]
+        return _head('object', codec.name), [(b'"_value"', encode_by(codec, value))]
     parts = children(value)
     if parts is None:
         return None

@@ -14,7 +14,7 @@ import numpy as np
 
 from pgjax._errors import EncodeError, shorten
 from pgjax.io import _array_json, _codecs, _leaves
-from pgjax.io._refusal import FUNCTIONS, RefusedError, is_nameless_default, refusal
+from pgjax.io._refusal import FUNCTIONS, RefusedError, encode_by, is_nameless_default, refusal
 from pgjax.io._syntax import ATOMS
 from pgjax.io._table import linearize
 from pgjax.io._unknown import UnknownObject
@@ -61,7 +61,7 @@ class Encoder:
                 part, out = self._later.pop()
                 self._fill(part, out, 0)
         except RefusedError as error:
-            raise refusal(root, error) from None
+            raise refusal(root, error) from error.__cause__
         return (made, []) if not (deep or self._shared) else linearize(made, self._shared, self._made)
 
     def _value(self, value: Any, depth: int) -> Any:
@@ -216,7 +216,7 @@ class Encoder:
         if codec.encode is None:
             out.update(zip(value._fields, [self._value(item, depth + 1) for item in value], strict=True))
         else:
-            part = codec.encode(value)
+            part = encode_by(codec, value)
             self._kept.append(part)
             out['_value'] = self._value(part, depth + 1)
         return out

@@ -29,6 +29,15 @@ def is_nameless_default(field: Field, part: Any) -> bool:
     return part is field.info.default and _registry.function_name(part) is None
 
 
+def encode_by(codec: Any, value: Any) -> Any:
+    """What a codec makes of a value; raises RefusedError for whatever its function raises."""
+    try:
+        return codec.encode(value)
+    except Exception as error:
+        why = f'its codec {codec.name} raised {type(error).__name__}: {shorten(str(error), 160)}'
+        raise RefusedError(value, why) from error
+
+
 def refusal(root: Any, error: RefusedError) -> EncodeError:
     """The error for a part of `root` without a stored form, with its path."""
     path = _find(root, error.value)
