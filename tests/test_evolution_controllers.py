@@ -169,6 +169,20 @@ def test_local_search_tries_every_neighbour_once_and_starts_anew():
     assert int(state.parents[0, 0]) == -1 and float(state.fitness) == -np.inf
 
 
+def test_local_search_does_not_give_up_for_what_others_have_tried():
+    """In a portfolio it is told of many points that are not its own, and tries its 8 neighbours all the same."""
+    controller = search.Portfolio([search.Random(batch_size=15), search.LocalSearch()])
+    tell = jax.jit(lambda s, d, f: controller.tell(SMALL, s, d, f))
+    ask = jax.jit(lambda s, k: controller.ask(SMALL, s, k))
+    state = tell(controller.init(SMALL, jax.random.key(0)), pg.DNA([[1, 1, 1, 1]], np.zeros((1, 0))), jnp.ones((1, 1)))
+    around = []
+    for key in jax.random.split(jax.random.key(1), 9):
+        dna, state = ask(state, key)
+        around.append(int(state.parents[-1, 0]))
+        state = tell(state, dna, jnp.zeros((16, 1)))
+    assert around == [0] * 8 + [-1]
+
+
 def test_regularized_evolution_is_a_composition():
     """The same mean progress as the algebra's version, within the error of 64 searches each."""
     named = search.RegularizedEvolution(population_size=10, tournament_size=4, batch_size=5)

@@ -120,7 +120,8 @@ class LocalSearch(Controller, type_name='pgjax.search.LocalSearch'):
         better = value[row] > state.fitness
         told = state.told + value.shape[0]
         failed = jnp.where(better, 0, state.failed + value.shape[0])
-        lost = ~better & (failed >= state.neighbours)
+        # Points that others proposed are told too, and are no reason to give up before every neighbour was tried.
+        lost = ~better & (failed >= state.neighbours) & (state.asked >= state.neighbours)
         center = jax.tree.map(lambda new, old: jnp.where(better, new[row], old), dna, state.center)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.seed, impl=IMPL), state.told)
         order, neighbours = jax.lax.cond(
