@@ -295,6 +295,20 @@ def test_asha_where_everything_fails():
     assert result.best is None and not np.asarray(result.state.promoted).any()
 
 
+def test_the_best_of_asha_has_not_failed_since_it_reached_its_rung():
+    """Those with more at the first rung have nothing at the second: their weights are NaN by then."""
+
+    def step(x, exp, key):
+        x = jnp.where((x >= 1) & (exp.rate > 0.5), jnp.nan, x + 1)
+        return x, {'f': x + exp.rate}
+
+    diverging = search.Training(init=lambda exp, key: jnp.float32(0.0), step=step, objectives=['f'])
+    space = pg.Dict(rate=pg.floatv(0.0, 1.0))
+    result = search.ASHA(workers=2, max_trials=6, max_steps=2, eta=2, ticks=3).run(space, diverging)
+    assert np.isnan(np.asarray(result.state.members)).any()
+    assert result.best is not None and np.isfinite(result.best.state) and np.isfinite(result.best.metrics['f'])
+
+
 METHODS = {
     'pbt': search.PBT(population_size=4, steps=1, rounds=2),
     'halving': search.SuccessiveHalving(population_size=4, max_steps=2, eta=2),

@@ -41,6 +41,7 @@ class ASHAState:
       fitness: float32[K, N, M], at each rung; -inf where a member failed or has not arrived.
       arrived: bool[K, N], who has reached the end of a rung.
       promoted: bool[K, N], who has gone on from it.
+      failed: bool[N], whose latest steps failed: what it showed before, it can no more.
       trial: int32[W], what each worker trains; -1 for nothing.
       rung: int32[W], the rung at the end of which it will report.
       started: int32[], how many experiments have been started.
@@ -54,6 +55,7 @@ class ASHAState:
     fitness: jax.Array
     arrived: jax.Array
     promoted: jax.Array
+    failed: jax.Array
     trial: jax.Array
     rung: jax.Array
     started: jax.Array
@@ -70,12 +72,16 @@ class ASHAResult:
 
     @property
     def best(self) -> Member | None:
-        """The best member of the highest rung where one succeeded, with its state; None if there is none."""
+        """The best member of the highest rung where one succeeded that has not failed since; None if there is none.
+
+        Its fitness is what it showed at the rung; its metrics and its state are the latest.
+        """
         require_single(self.state.fitness, 3, 'The best member')
-        succeeded = np.isfinite(np.asarray(self.state.fitness)).all(-1)
+        shown = jnp.where(self.state.failed[:, None], -jnp.inf, self.state.fitness)
+        succeeded = np.isfinite(np.asarray(shown)).all(-1)
         if not succeeded.any():
             return None
-        fitness = self.state.fitness[int(np.flatnonzero(succeeded.any(-1))[-1])]
+        fitness = shown[int(np.flatnonzero(succeeded.any(-1))[-1])]
         row = int(best_first(fitness)[0])
         return member_at(
             self.space,
@@ -158,6 +164,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
             fitness=jnp.full((rungs, *fitness.shape), -jnp.inf),
             arrived=jnp.zeros((rungs, size), bool),
             promoted=jnp.zeros((rungs, size), bool),
+            failed=jnp.zeros(size, bool),
             trial=jnp.arange(self.workers),
             rung=jnp.zeros(self.workers, jnp.int32),
             started=jnp.int32(self.workers),
@@ -188,6 +195,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
             done=state.done.at[row].set(done, mode='drop'),
             fitness=state.fitness.at[state.rung, arrived_row].set(fitness, mode='drop'),
             arrived=state.arrived.at[state.rung, arrived_row].set(True, mode='drop'),
+            failed=state.failed.at[row].set(~jnp.isfinite(fitness).all(-1), mode='drop'),
         )
         free = finished | ~busy
         return jax.lax.fori_loop(
