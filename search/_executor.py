@@ -168,8 +168,8 @@ class _Generation:
             self._replace_executor()
         while not self._broken and (self._waiting or self._suspects):
             alone = bool(self._suspects)
-            if alone and self._running:
-                return
+            if self._running and (alone or any(run.alone for run in self._running.values())):
+                return  # the last suspect, too, is by itself: else it would be charged for what another one does
             row = (self._suspects if alone else self._waiting).popleft()
             try:
                 future = self._submit(row)

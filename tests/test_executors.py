@@ -178,6 +178,38 @@ def test_of_a_broken_executor_only_the_culprit_is_charged(monkeypatch):
     assert Brittle.made in (3, 4)
 
 
+class BrokenAtOnce(Brittle):
+    """Takes two experiments, and of the first executor that is made no more: it is broken by then."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        if self.made == 1 and len(self._jobs) == 2:
+            for future, _ in self._jobs:
+                future.set_exception(concurrent.futures.BrokenExecutor('a worker ended'))
+            self._jobs, self.lost = [], True
+        if getattr(self, 'lost', False):
+            raise concurrent.futures.BrokenExecutor('a worker ended')
+        return super().submit(fn, *args, **kwargs)
+
+    def _run_one(self):
+        """In order of the experiments that are deadly: they end before the others."""
+        with self._lock:
+            self._jobs.sort(key=lambda job: job[0].n not in self.deadly)
+            self._random.randrange = lambda number: 0
+        super()._run_one()
+
+
+def test_who_is_tried_alone_is_not_charged_for_who_waits(monkeypatch):
+    """The last suspect runs by itself, also where trials wait that were never submitted."""
+    study = make(controller=search.Random(batch_size=10), seed=SEED_OF_TROUBLE)
+    n = [trial.value.n for trial in study.ask()]
+    deadly = next(value for value in n[2:] if value not in n[:2])
+    monkeypatch.setattr(BrokenAtOnce, 'deadly', (deadly,))
+    monkeypatch.setattr(BrokenAtOnce, 'made', 0)
+    study = run(study, executor_child.score, executor=BrokenAtOnce, retries=0)
+    failed = {t.value.n for t in map(study.trial, range(10)) if t.status is search.TrialStatus.FAILED}
+    assert failed == {deadly}
+
+
 def test_an_executor_that_cannot_be_made_again(monkeypatch):
     study = make(controller=search.Random(batch_size=10), seed=SEED_OF_TROUBLE)
     monkeypatch.setattr(Brittle, 'deadly', (2,))
