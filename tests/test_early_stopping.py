@@ -181,6 +181,23 @@ def test_any_metric_and_several():
     assert decisions(es.early_stop_by_rank([(1, 1, 1)], metric='absent'), log) == [False] * 3
 
 
+@pytest.mark.parametrize('goal', [pg.maximize, pg.minimize])
+@pytest.mark.parametrize('wrong', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize('name', ['asha', 'rank', 'median', 'value'])
+def test_what_is_not_finite_stops_and_stops_nobody_else(name, wrong, goal):
+    """As in the study, where such a trial has failed: an infinite reward beats nobody."""
+    policy = {
+        'asha': es.ASHA(),
+        'rank': es.early_stop_by_rank([(1, 1, 1)]),
+        'median': es.median(min_trials=1),
+        'value': es.early_stop_by_value([(1, 0.25)]),
+    }[name]
+    log = [(0, 1, wrong), (1, 1, wrong), (2, 1, 0.25), (3, 1, wrong), (4, 1, 0.25)]
+    said = decisions(policy, log, objectives=(goal('reward'),))
+    assert not said[2] and not said[4]
+    assert said[3] or name == 'median'  # where most have failed so has the median
+
+
 def test_nan_is_the_worst():
     log = [(0, 1, 0.5), (1, 1, float('nan'))]
     for policy in (es.early_stop_by_value([(1, -10.0)]), es.early_stop_by_rank([(1, 1, 1)]), es.ASHA()):

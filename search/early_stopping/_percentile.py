@@ -48,7 +48,8 @@ class Percentile(Policy, type_name='pgjax.search.early_stopping.Percentile'):
             return False
         best = max(mine, key=lambda f: f[0]) if len(mine[0]) == 1 else mine[-1]
         if len(best) == 1:
-            return bool(best[0] < np.percentile(np.stack(averages)[:, 0], self.percentile))
+            with np.errstate(invalid='ignore'):  # next to one that failed it may be NaN, and nobody is below that
+                return bool(best[0] < np.percentile(np.stack(averages)[:, 0], self.percentile))
         return beaten_by(best, averages) > len(averages) * (1 - self.percentile / 100)
 
 

@@ -135,14 +135,15 @@ class Settled(Policy, type_name='pgjax.search.early_stopping.Settled'):
 
 
 def fitness_of(curves: Curves, measurement: Measurement) -> np.ndarray | None:
-    """float64[M], the objectives' metrics, more is better, NaN as -inf; None where the measurement lacks one.
+    """float64[M], the objectives' metrics, more is better, -inf where not finite; None where one is missing.
 
+    Infinity is no feat: a trial that ends with it has failed, and must not stop others before.
     Of an objective under constraints, its metric alone: a trial may come to hold them later.
     """
     if any(o.metric not in measurement.metrics for o in curves.objectives):
         return None
     values = np.array([o.sign * measurement.metrics[o.metric] for o in curves.objectives])
-    return np.where(np.isnan(values), -np.inf, values)
+    return np.where(np.isfinite(values), values, -np.inf)
 
 
 def beaten_by(own: np.ndarray, others: Sequence[np.ndarray]) -> int:
