@@ -144,6 +144,18 @@ def test_failed_points_are_never_parents_while_others_are_known():
     assert (np.asarray(state.population.fitness) > -np.inf).all()
 
 
+@pytest.mark.parametrize('batch_size', [1, 3, 100])
+def test_a_tournament_of_failed_points_has_no_winner(batch_size):
+    """One point in eight succeeds, and tournaments are of two: the best one is the parent where both have failed."""
+    controller = search.RegularizedEvolution(population_size=8, tournament_size=2, batch_size=batch_size, memory=0)
+    study = search.Study(SMALL, controller, objectives='y')
+    for _ in range(max(4, 12 // batch_size)):
+        trials = study.ask()
+        study = study.tell(trials, {'y': np.array([1.0 if t.id % 8 == 0 else np.nan for t in trials])})
+    parents = study.history.parents[study.history.parents >= 0]
+    assert len(parents) and (parents % 8 == 0).all()
+
+
 def test_genetic_keeps_the_best():
     controller = search.Genetic(population_size=4, batch_size=6)
     state, fitness, _ = searched(controller, BITS, ones, 10)
