@@ -6,8 +6,6 @@ Each section times its candidates in turns and takes the least of some rounds, c
 a busy machine disturbs least, and in wall time. Loops run whole generations inside one program, on genes of 5 values;
 those written by hand draw by `jax.random`. PyGlove, evosax, pymoo and QDax are left out where they are not installed
 (of QDax the package alone is enough: pip install --no-deps qdax). Goals stand in square brackets.
-
-Threads hand small steps of a program to one another: on one core (taskset -c 0) NSGA-II is half as fast again.
 """
 
 import argparse
