@@ -108,8 +108,8 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         known = jnp.minimum(state.told, self.population_size)
-        slots = winners(select_key, (size,), self.rivals, state.fitness, known)
-        slots = jnp.where(state.fitness[slots] > -jnp.inf, slots, jnp.argmax(state.fitness))  # where all rivals failed
+        best = jnp.argmax(state.fitness)
+        slots = winners(select_key, (size,), self.rivals, state.fitness, known, otherwise=best)
         return mutants(space, random_key, mutate_key, state, slots, until=self.population_size)
 
     def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:

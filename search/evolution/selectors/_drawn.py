@@ -100,7 +100,9 @@ class Tournament(Selector, type_name='pgjax.search.evolution.selectors.Tournamen
         return winners(key, (rows,), self.size, value, population.count), count
 
 
-def winners(key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, count: Any) -> jax.Array:
+def winners(
+    key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, count: Any, otherwise: Any = None
+) -> jax.Array:
     """int32[shape], rows of the best of `size` rows drawn below `count`; of equals the first drawn. NaN never wins.
 
     Args:
@@ -109,6 +111,7 @@ def winners(key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array,
       size: rivals in one tournament.
       value: float[N].
       count: int32[], how many rows take part.
+      otherwise: int32[], the row that wins where all rivals are -inf or NaN; the first drawn by default.
     """
     rivals = draw_below(key, (size, *shape), count, value.shape[0])
     value = jnp.where(jnp.isnan(value), -jnp.inf, value)
@@ -118,7 +121,8 @@ def winners(key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array,
         return jax.tree.map(lambda a, b: jnp.where(rival[1] > best[1], a, b), rival, best)
 
     first = rivals[0], value[rivals[0]]
-    return jax.lax.fori_loop(1, size, meet, first, unroll=min(_UNROLLED, max(1, size - 1)))[0]
+    row, best = jax.lax.fori_loop(1, size, meet, first, unroll=min(_UNROLLED, max(1, size - 1)))
+    return row if otherwise is None else jnp.where(best > -jnp.inf, row, otherwise)
 
 
 def draw_below(key: jax.Array, shape: tuple[int, ...], bound: Any, most: int) -> jax.Array:
