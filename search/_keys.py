@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax._errors import ControllerError, show
-
-IMPL = 'threefry2x32'  # the one generator whose bits do not depend on batching
+from pgjax.space._threefry import IMPL
 
 
 def require_key(key: Any, user: Any) -> None:

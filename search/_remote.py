@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.search._history import TrialStatus
-from pgjax.search._keys import IMPL
 from pgjax.search._objective import Objective, check_metrics
 from pgjax.search._outcome import Told
+from pgjax.space._threefry import IMPL
 
 
 def takes_key(evaluate: Callable[..., Any]) -> bool:

@@ -16,13 +16,13 @@ from pgjax.search._controller import Controller
 from pgjax.search._evaluation import ASK, Batch
 from pgjax.search._history import History, rows_of
 from pgjax.search._host import DrawsAhead, HostController
-from pgjax.search._keys import IMPL
 from pgjax.search._notes import Notes, NotesFile
 from pgjax.search._objective import Objective
 from pgjax.search._outcome import Outcome
 from pgjax.search._settings import MAX_SEED, is_whole
 from pgjax.search._store import Checkpoint, StudyStore
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import IMPL
 
 
 class StudyState:

@@ -15,6 +15,7 @@ import numpy as np
 
 from pgjax._errors import SpaceError
 
+IMPL = 'threefry2x32'  # the one generator whose bits depend on nothing but the key
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 
@@ -38,10 +39,10 @@ def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def _refuse_other_kinds(key: jax.Array) -> None:
     """Raises SpaceError for keys such as rbg's. Raw keys do not say what they are."""
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and (kind := str(jax.random.key_impl(key))) != 'threefry2x32':
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and (kind := str(jax.random.key_impl(key))) != IMPL:
         raise SpaceError(
             f'The key is of the kind {kind!r}, whose bits depend on the device and on how a batch is laid out, so that '
-            'a search could not be repeated. Make a threefry key: jax.random.key(seed, impl="threefry2x32").'
+            f'a search could not be repeated. Make a threefry key: jax.random.key(seed, impl={IMPL!r}).'
         )
 
 
@@ -58,7 +59,7 @@ def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def _is_sooner(key: jax.Array, size: int) -> bool:
     """Whether the bits are JAX's and JAX has no better way to them."""
-    if jax.random.key_data(key).shape != (2,) or jax.random.key_impl(key) != 'threefry2x32':
+    if jax.random.key_data(key).shape != (2,) or jax.random.key_impl(key) != IMPL:
         return False
     return jax.default_backend() == 'cpu' and jax.config.values['jax_threefry_partitionable'] and size < 2**32
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from pgjax._errors import ControllerError, did_you_mean, missing_extra, show
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
-from pgjax.search._keys import IMPL, require_key
+from pgjax.search._keys import require_key
 from pgjax.space import DNA, Space
-from pgjax.space._threefry import uniform
+from pgjax.space._threefry import IMPL, uniform
 from pgjax.symbolic import Dict, field
 
 FIRST_STD = 0.25  # of the unit interval, where a strategy has a first standard deviation and none is given

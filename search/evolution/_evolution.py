@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from pgjax._errors import ControllerError
 from pgjax.search._controller import Controller, require, sanitize
-from pgjax.search._keys import IMPL, require_key, seed_of
+from pgjax.search._keys import require_key, seed_of
 from pgjax.search.evolution._algebra import Repeat, with_memory_of
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import NO_TRIAL, NUM_PARENTS, Population, empty, told, wide
@@ -20,6 +20,7 @@ from pgjax.search.evolution._seeding import is_random, seeded
 from pgjax.search.evolution.mutators import Gaussian
 from pgjax.search.evolution.selectors import Last, Top, Tournament
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import IMPL
 from pgjax.symbolic import field
 
 _MANY = 2**20  # more individuals than an update that keeps a fixed number of them would ever keep

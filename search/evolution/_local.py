@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.search._controller import Controller, blank, require, require_single_objective, sanitize
-from pgjax.search._keys import IMPL, require_key, seed_of
+from pgjax.search._keys import require_key, seed_of
 from pgjax.search.evolution._genes import genes_of
 from pgjax.search.evolution._mutate import NORMAL_STEP
 from pgjax.search.evolution._opening import fresh_points
 from pgjax.search.evolution._point import change_at
 from pgjax.search.evolution._population import NO_TRIAL
 from pgjax.space import DNA, Space
-from pgjax.space._threefry import uniform
+from pgjax.space._threefry import IMPL, uniform
 
 
 @jax.tree_util.register_dataclass

@@ -13,8 +13,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from pgjax.search._keys import IMPL
-from pgjax.space._threefry import uniform
+from pgjax.space._threefry import IMPL, uniform
 from pgjax.symbolic import Object
 
 Number = Any  # float | int | Schedule | Callable[[step], number]; what `value_at` reads

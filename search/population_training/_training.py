@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from pgjax._errors import ControllerError, FitnessError, SpaceError, show
 from pgjax.search._controller import sanitize
 from pgjax.search._evaluation import resolve_batch
-from pgjax.search._keys import IMPL
 from pgjax.search._objective import Objective, as_objectives, check_metrics
 from pgjax.search._settings import MAX_SEED, is_whole
 from pgjax.space import DNA, Space, search_space
+from pgjax.space._threefry import IMPL
 from pgjax.symbolic import Object, field
 
 
