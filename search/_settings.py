@@ -10,7 +10,7 @@ import numpy as np
 from pgjax._errors import ControllerError, show
 from pgjax.symbolic._spec import is_traced
 
-MAX_SEED = 2**32
+_MAX_SEED = 2**32
 
 
 def is_whole(value: Any) -> bool:
@@ -27,6 +27,12 @@ def require_count(value: Any, name: str, least: int = 0) -> None:
         )
     if not is_whole(value) or value < least:
         raise ControllerError(f'{name} must be an int of at least {least}, got {show(value)}.')
+
+
+def require_seed(value: Any) -> None:
+    """Raises ControllerError unless `value` is an int that keys are made of."""
+    if not is_whole(value) or not 0 <= value < _MAX_SEED:
+        raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(value)}.')
 
 
 def require_seconds(value: Any, name: str) -> None:

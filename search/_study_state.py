@@ -19,7 +19,7 @@ from pgjax.search._host import DrawsAhead, HostController
 from pgjax.search._notes import Notes, NotesFile
 from pgjax.search._objective import Objective
 from pgjax.search._outcome import Outcome
-from pgjax.search._settings import MAX_SEED, is_whole
+from pgjax.search._settings import is_whole, require_seed
 from pgjax.search._store import Checkpoint, StudyStore
 from pgjax.space import DNA, Space
 from pgjax.space._threefry import IMPL
@@ -247,8 +247,7 @@ def check_settings(controller: Any, seed: Any, tile: Any, batch: Any) -> None:
         raise ControllerError(
             f'controller must be a search.Controller, got {type(controller).__name__} {show(controller)}.'
         )
-    if not is_whole(seed) or not 0 <= seed < MAX_SEED:
-        raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(seed)}.')
+    require_seed(seed)
     if not is_whole(tile) or tile < 1:
         raise ControllerError(f'tile must be a positive int, got {show(tile)}.')
     if batch not in ('auto', 'vmap', 'map'):

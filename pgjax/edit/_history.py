@@ -15,6 +15,7 @@ from pgjax._keypath import Path
 from pgjax.edit._uri import to_uri
 from pgjax.symbolic import Dict, List
 from pgjax.symbolic._containers import symbolic
+from pgjax.symbolic._nodes import is_node
 
 _KEY = '_pg_history'
 
@@ -45,13 +46,13 @@ def history(x: Any) -> list[Any]:
 
 def with_history(result: Any, before: Any, rules: list[Any]) -> Any:
     """`result` of patching `before`, as an object that remembers the rules."""
-    if result is before or not hasattr(type(result), '__pg_node__') or isinstance(result, type):
+    if result is before or not is_node(result):
         return result
     return _copy(result, (*_record_of(before), *map(_kept, rules)))
 
 
 def _record_of(x: Any) -> tuple[Any, ...]:
-    return x.__dict__.get(_KEY, ()) if hasattr(type(x), '__pg_node__') and not isinstance(x, type) else ()
+    return x.__dict__.get(_KEY, ()) if is_node(x) else ()
 
 
 def _copy(node: Any, record: tuple[Any, ...]) -> Any:

@@ -11,13 +11,13 @@ import numpy as np
 from pgjax._errors import show
 from pgjax.space._plan import Choice, Constant, Inner, Many, Node, Number, Plain
 from pgjax.space._scales import float_gene, float_value, int_value
-from pgjax.symbolic import Dict, List, Object, Placeholder, children, eq
+from pgjax.symbolic import Object, Placeholder, children, eq
 from pgjax.symbolic._bind import is_open
+from pgjax.symbolic._nodes import is_list
 from pgjax.symbolic._resolve import Inferred, Inherited
 
 Where = tuple[Any, ...]  # the keys that lead to a part
 NO, NEARLY, EXACTLY = 0, 1, 2
-_TWINS = {dict: Dict, list: List}
 
 
 class MismatchError(Exception):
@@ -113,7 +113,9 @@ def _paired(node: Inner, value: Any, path: Where) -> list[tuple[Any, Any, Any]]:
 
 def _kind(value: Any) -> type:
     """The type of a container; a `pg.List` is a list, a `pg.Dict` a dict."""
-    return next((kind for kind in (dict, list) if isinstance(value, (kind, _TWINS[kind]))), type(value))
+    if isinstance(value, dict):
+        return dict
+    return list if is_list(value) else type(value)
 
 
 def items_of(node: Many, value: Any, path: Where) -> Sequence[Any]:

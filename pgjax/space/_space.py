@@ -89,14 +89,9 @@ class Space(PointMethods):
         return (lambda choices, floats: resolve(plain(choices, floats))) if self._unresolved else plain
 
     @functools.cached_property
-    def _unresolved(self) -> bool:
-        """Whether the template has values that depend on where they stand: they are filled in once all is decided."""
-        return bool(unresolved(self.template))
-
-    @functools.cached_property
-    def _infers(self) -> bool:
-        """Whether functions of the whole object are among them, which know one member and no arrays of many."""
-        return any(isinstance(place, Inferred) for _, place in unresolved(self.template))
+    def _unresolved(self) -> frozenset[type]:
+        """The kinds of values in the template that depend on where they stand: filled in once all is decided."""
+        return frozenset(type(place) for _, place in unresolved(self.template))
 
     def decode(self, dna: DNA) -> Any:
         """The object at a point, with `pg.resolve`d values.
@@ -185,7 +180,7 @@ class Space(PointMethods):
             raise DnaError(f'groups needs a population [P, ...]; this DNA has leading axes {host.shape}.')
         found = []
         for indices in partition(_genes.structure_key(self._structural_columns, host)):
-            if self._infers:
+            if Inferred in self._unresolved:  # by functions that know one member, and no arrays of many
                 found.extend(stacked(indices, self.decode(host[indices])))
             else:
                 rows = _decode.decode_rows(self._layout.root, host.choices[indices], host.floats[indices])

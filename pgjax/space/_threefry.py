@@ -23,12 +23,12 @@ _PARITY = np.uint32(0x1BD11BDA)
 def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """uint32[shape], random bits: what `jax.random.bits` draws, where JAX works with 64 of them too.
 
+    Raises:
+      SpaceError: the key is of another kind, whose bits could not be drawn again elsewhere.
+
     >>> key = jax.random.key(0)
     >>> bool((words(key, (2, 3)) == jax.random.bits(key, (2, 3), 'uint32')).all())
     True
-
-    Raises:
-      SpaceError: the key is of another kind, whose bits could not be drawn again elsewhere.
     """
     _refuse_other_kinds(key)
     size = math.prod(shape)

@@ -32,6 +32,11 @@ def fields_of(node: Any) -> Iterator[tuple[str, Any]]:
     return iter([(name, state[name]) for name in fields])
 
 
+def is_node(value: Any) -> bool:
+    """Whether `value` is symbolic, and no class."""
+    return hasattr(value.__class__, '__pg_node__') and not isinstance(value, type)
+
+
 def is_list(value: Any) -> bool:
     """Whether `value` is a list or its symbolic twin, which is a tuple to Python."""
     return isinstance(value, list) or (isinstance(value, tuple) and hasattr(value.__class__, '__pg_node__'))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pgjax.symbolic._nodes import iter_parts
+from pgjax.symbolic._nodes import is_node, iter_parts
 from pgjax.symbolic._spec import ATOMS
 
 HEIGHT = 64  # levels that are left to pickle; Python's recursion limit is some 250 of them
@@ -90,7 +90,7 @@ def _height(root: Any, others: dict[int, int]) -> int:
             continue
         pending.pop()
         height = 1 + max((_known_height(part, others) or 0 for part in parts), default=0)
-        if _is_ours(node):
+        if is_node(node):
             node.__dict__['_pg_height'] = height
         else:
             others[id(node)] = height
@@ -98,8 +98,4 @@ def _height(root: Any, others: dict[int, int]) -> int:
 
 
 def _known_height(node: Any, others: dict[int, int]) -> int | None:
-    return node.__dict__.get('_pg_height') if _is_ours(node) else others.get(id(node))
-
-
-def _is_ours(node: Any) -> bool:
-    return hasattr(node.__class__, '__pg_node__') and not isinstance(node, type)
+    return node.__dict__.get('_pg_height') if is_node(node) else others.get(id(node))

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from pgjax._errors import ControllerError, show
+from pgjax.search._settings import is_whole
 from pgjax.search.evolution._operation import Context, Operation
 from pgjax.search.evolution._population import FIRST_MADE, LAST, Population, concatenate
 
@@ -275,7 +275,7 @@ def _power(operation: Operation, times: int) -> Operation:
 
 
 def _times(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+    if not is_whole(value) or value < 1:
         raise ControllerError(f'An operation is {what}, by an int, not by {show(value)}.')
     return int(value)
 

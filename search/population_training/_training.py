@@ -12,7 +12,7 @@ from pgjax._errors import ControllerError, FitnessError, SpaceError, show
 from pgjax.search._controller import sanitize
 from pgjax.search._evaluation import resolve_batch
 from pgjax.search._objective import Objective, as_objectives, check_metrics
-from pgjax.search._settings import MAX_SEED, is_whole
+from pgjax.search._settings import require_seed
 from pgjax.space import DNA, Space, search_space
 from pgjax.space._threefry import IMPL
 from pgjax.symbolic import Object, field
@@ -93,8 +93,7 @@ def require_training(training: Any) -> None:
 
 def key_of_seed(seed: Any) -> jax.Array:
     """The key of a run. Raises ControllerError for what is no seed of a study."""
-    if not is_whole(seed) or not 0 <= seed < MAX_SEED:
-        raise ControllerError(f'seed must be an int from 0 to 2**32 - 1, got {show(seed)}.')
+    require_seed(seed)
     return jax.random.key(seed, impl=IMPL)
 
 
