@@ -9,6 +9,7 @@ never forked, since JAX has threads; they end when their parent does, however it
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import multiprocessing
 import os
 import pickle
@@ -26,6 +27,7 @@ from pgjax._errors import EvaluatorError, TrialTimeoutError, WorkerLostError, sh
 from pgjax.search._settings import is_whole
 
 _SPAWN = multiprocessing.get_context('spawn')
+_LONGEST_WAIT = 86400.0  # seconds; some weeks already are more than a system call takes
 
 
 class _Task(NamedTuple):
@@ -148,7 +150,7 @@ class _Worker:
             self._connection.send_bytes(task.payload)
             self._connection.recv_bytes()  # it begins: a new process takes seconds to import what it needs
             began = time.monotonic()
-            if not self._connection.poll(task.seconds):
+            if not _answers_within(self._connection, task.seconds):
                 pid = self._process.pid
                 self.kill()
                 raise TrialTimeoutError(
@@ -202,6 +204,15 @@ class _Worker:
             self._process.join(5.0)
             self._process.kill()
             self._process = self._connection = None
+
+
+def _answers_within(connection: Connection, seconds: float | None) -> bool:
+    """Waits until something comes, or so many seconds, which may be infinite, are over."""
+    until = time.monotonic() + (math.inf if seconds is None else seconds)
+    while not connection.poll(min(max(until - time.monotonic(), 0.0), _LONGEST_WAIT)):
+        if time.monotonic() >= until:
+            return False
+    return True
 
 
 def _child(connection: Connection, initializer: Callable[[], Any] | None) -> None:

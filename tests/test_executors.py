@@ -148,6 +148,11 @@ def test_exceptions_hangs_crashes_and_nan_spoil_their_own_trials_alone(processes
     assert study.best.value.n > 3
 
 
+@pytest.mark.parametrize('timeout', [30 * 86400.0, 1e300, float('inf')])
+def test_a_timeout_may_be_longer_than_a_system_call_takes(alone, processes, timeout):
+    same(run(make(), executor_child.score, 4, processes, timeout=timeout), alone)
+
+
 def test_a_lost_worker_is_replaced_and_its_trial_tried_again(tmp_path, monkeypatch):
     monkeypatch.setenv('PGJAX_MARKS', str(tmp_path))
     study = make(controller=search.Random(batch_size=10), seed=SEED_OF_TROUBLE)
