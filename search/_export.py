@@ -59,7 +59,7 @@ def to_csv(study: Study, path: str | os.PathLike[str]) -> str:
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
-    write_atomic(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue().encode('utf-8', 'backslashreplace'))  # an error may name a file of odd bytes
     return os.fspath(path)
 
 
@@ -147,13 +147,13 @@ def _names(decision: Decision) -> tuple[Any, ...]:
     if decision.kind != 'choice':
         return ()
     literals = (decision.literal(i) for i in range(decision.arity or 0))
-    names = [n if isinstance(n, PLAIN) and math.isfinite(_size(n)) else str(n) for n in literals]
+    names = [n if _is_plain(n) else str(n) for n in literals]
     different = len({str(n) for n in names}) == len(names)
     return tuple(names if different else (f'{i}: {n}' for i, n in enumerate(names)))
 
 
-def _size(value: Any) -> float:
-    return value if isinstance(value, (int, float)) else 0.0
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, PLAIN) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def _distribution(module: Any, of: _Column) -> Any:

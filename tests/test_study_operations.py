@@ -1,5 +1,6 @@
 """What can be done with studies: forks, larger spaces, warm starts and exports."""
 
+import concurrent.futures
 import csv
 import json
 import os
@@ -228,6 +229,20 @@ def test_csv_is_the_same_table(tmp_path, exported):
     assert float(rows[1]['decisions.rate']) == exported.trial(1).value.rate
     empty = make().to_csv(tmp_path / 'empty.csv')
     assert pathlib.Path(empty).read_text().startswith('trial,generation,status,seconds,decisions.model')
+
+
+def test_what_no_float_and_no_utf8_holds_is_exported(tmp_path):
+    study = make(space=pg.Dict(x=pg.oneof([10**400, float('nan')])), controller=search.Random(batch_size=1))
+
+    def refuse(exp):
+        raise FileNotFoundError(os.fsdecode(b'caf\xe9'))
+
+    study = study.run(refuse, executor=concurrent.futures.ThreadPoolExecutor(1), progress=False)
+    with open(study.to_csv(tmp_path / 'trials.csv'), newline='') as file:
+        (row,) = csv.DictReader(file)
+    assert row['decisions.x'] in (str(10**400), 'nan') and row['error'] == r'FileNotFoundError: caf\udce9'
+    (line,) = pathlib.Path(study.to_json_lines(tmp_path / 'trials.jsonl')).read_text().splitlines()
+    assert json.loads(line)['decisions']['x'] in (10**400, 'nan')
 
 
 def test_pandas_has_a_row_for_each_trial(exported):
