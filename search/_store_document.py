@@ -17,7 +17,7 @@ from pgjax._errors import (
     shorten,
     show,
 )
-from pgjax.io._files import TEMPORARY, pack_json, unpack_json
+from pgjax.io._files import TEMPORARY, pack_json, read_error, unpack_json
 from pgjax.io._storage import Storage
 
 FORMAT = 'pgjax study'
@@ -58,7 +58,7 @@ def read_document(files: Storage) -> dict[str, Any]:
             + '; check the path, or pass create=True to start one there.'
         ) from error
     except (OSError, ValueError, EncodeError) as error:
-        raise damage_error(name, 'content', 'JSON with its SHA-256', str(error)) from error
+        raise read_error(name, error) or damage_error(name, 'content', 'JSON with its SHA-256', str(error)) from error
     if content.get('format') != FORMAT or expected != found:
         raise damage_error(name, 'SHA-256', show(expected), found)
     if type(content['version']) is not int or content['version'] > VERSION:

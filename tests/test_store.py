@@ -1,6 +1,7 @@
 """The study directory: what was acknowledged is never lost, never torn, and damage is always named."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
@@ -244,6 +245,30 @@ def test_an_unwritable_folder_is_named_at_once(tmp_path, monkeypatch, store, pat
             pass
     fill(store, [6])
     check(StudyStore.open(path).load(), 6)
+
+
+@pytest.mark.parametrize('code', [errno.EACCES, errno.EMFILE])
+@pytest.mark.parametrize('place', ['study.json', 'checkpoints', 'checkpoints/step-0000000005', 'history'])
+def test_what_is_out_of_reach_is_neither_missing_nor_damaged(monkeypatch, store, path, place, code):
+    segments = sorted(os.listdir(f'{path}/history'))
+
+    def failing(call):
+        def fail(name='.', *args, **kwargs):
+            if str(name).startswith(f'{path}/{place}'):
+                raise OSError(code, os.strerror(code), name)
+            return call(name, *args, **kwargs)
+
+        return fail
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'scandir', failing(os.scandir))
+        patch.setattr('builtins.open', failing(open))
+        with pytest.raises(errors.StudyNotFoundError, match=errno.errorcode[code]):
+            StudyStore.open(path).load()
+        with contextlib.suppress(errors.PgjaxError), store.lock():
+            pass
+    assert sorted(os.listdir(f'{path}/history')) == segments, 'what no step seems to list is not removed'
+    check(StudyStore.open(path).load(), 5)
 
 
 def test_a_read_only_folder_can_be_read(store, path):

@@ -208,6 +208,7 @@ def load_arrays(
 
     Raises:
       StudyCorruptError: anything in it is missing, damaged or not what was expected.
+      StudyNotFoundError: it is out of reach, as without permission or with too many files open.
       StudyVersionError: a newer version wrote it.
     """
     path = os.path.abspath(os.fspath(path))

@@ -18,7 +18,7 @@ import ml_dtypes
 import numpy as np
 
 from pgjax._errors import StudyCorruptError, StudyVersionError, shorten, show
-from pgjax.io._files import unpack_json
+from pgjax.io._files import read_error, unpack_json
 
 FORMAT = 'pgjax bundle'
 VERSION = 2
@@ -269,10 +269,11 @@ def damage(path: str, where: str, expected: Any, found: Any) -> StudyCorruptErro
 
 @contextlib.contextmanager
 def corrupt(path: str) -> Iterator[None]:
-    """Turns whatever reading damaged files raises into StudyCorruptError."""
+    """Turns what reading raises into StudyCorruptError, or StudyNotFoundError for files that are out of reach."""
     try:
         yield
     except (StudyCorruptError, StudyVersionError, MemoryError):
         raise
     except Exception as error:  # TensorStore has no error type of its own, and JAX refuses bad key data
-        raise damage(path, 'files', 'a bundle', shorten(f'{type(error).__name__}: {error}', 240)) from error
+        found = shorten(f'{type(error).__name__}: {error}', 240)
+        raise read_error(path, error) or damage(path, 'files', 'a bundle', found) from error

@@ -16,11 +16,12 @@ import shutil
 import stat
 from typing import Any
 
-from pgjax._errors import EncodeError, FieldTypeError, LimitError, StudyWriteError, shorten, show
+from pgjax._errors import EncodeError, FieldTypeError, LimitError, StudyNotFoundError, StudyWriteError, shorten, show
 
 TEMPORARY = '.tmp'  # the end of the name of what is not finished
 TRASH = '.trash-'  # the start of the name of what is being deleted
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 _ENCODERS = {  # `_check_keys` has found the circles
     sort: json.JSONEncoder(sort_keys=sort, separators=(',', ':'), allow_nan=False, check_circular=False)
     for sort in (False, True)
@@ -202,12 +203,8 @@ def write_error(path: str | os.PathLike[str], error: BaseException, needed: int 
       error: what went wrong.
       needed: the number of bytes that were to be written, if known.
     """
-    code = error.errno if isinstance(error, OSError) else None
-    if code is None and (found := _OS_ERROR_CODE.search(str(error))):
-        code = int(found[1])
-    cause = shorten(str(error), 160)
-    if code is not None:
-        cause = f'{errno.errorcode.get(code, code)} ({os.strerror(code)})'
+    code = error_code(error)
+    cause = shorten(str(error), 160) if code is None else _words_of(code)
     room = f', {needed} bytes needed and {_free(path)} free' if needed and code in _OUT_OF_SPACE else ''
     name = shorten(os.fspath(path).encode(errors='replace').decode(), 160)
     wrapped = StudyWriteError(
@@ -216,6 +213,27 @@ def write_error(path: str | os.PathLike[str], error: BaseException, needed: int 
     )
     wrapped.errno, wrapped.filename = code, os.fspath(path)
     return wrapped
+
+
+def read_error(path: str | os.PathLike[str], error: BaseException) -> StudyNotFoundError | None:
+    """The error for what may be intact but is out of reach for now; None if it is missing or damaged."""
+    code = error_code(error)
+    if code not in _OUT_OF_REACH:
+        return None
+    name = shorten(os.fspath(path), 200)
+    return StudyNotFoundError(f'{name} cannot be read: {_words_of(code)}. It may be intact: mend that, and try again.')
+
+
+def error_code(error: BaseException) -> int | None:
+    """The number of an OSError, or of the one that a TensorStore error tells of in its text."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = _OS_ERROR_CODE.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _words_of(code: int) -> str:
+    return f'{errno.errorcode.get(code, code)} ({os.strerror(code)})'
 
 
 def _free(path: str | os.PathLike[str]) -> str:

@@ -11,6 +11,7 @@ from pgjax.io._bundle import Bundle
 from pgjax.io._files import (
     fsync_directory,
     read_bytes,
+    read_error,
     remove_leftovers,
     remove_tree_atomically,
     write_atomic,
@@ -57,9 +58,13 @@ class LocalStorage(Storage):
 
     def bundles(self, folder: str) -> list[str]:
         """The folders in a folder."""
-        with contextlib.suppress(OSError, ValueError), os.scandir(self.where(folder)) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir())
-        return []
+        try:
+            with os.scandir(self.where(folder)) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir())
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            if out_of_reach := read_error(self.where(folder), error):  # which is not the same as empty
+                raise out_of_reach from error
+            return []
 
     def has(self, name: str) -> bool:
         """Whether something has the name, a damaged bundle included."""
