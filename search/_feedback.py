@@ -259,7 +259,11 @@ class Feedback:
         return {**found, **dict(zip(names, rewards, strict=True))}
 
     def _numbers(self, metrics: Mapping[str, Any], objectives: Sequence[Objective]) -> dict[str, float]:
-        if len(metrics) == 1 and all(type(metrics.get(n)) is float for o in objectives for n in o.metrics):
+        if (
+            objectives
+            and len(metrics) == 1
+            and all(type(metrics.get(n)) is float for o in objectives for n in o.metrics)
+        ):
             return dict(metrics)  # what there is most of the time
         checked = check_metrics(metrics, objectives, f'trial {self.id}')
         return {name: float(value) for name, value in checked.items()}

@@ -195,6 +195,11 @@ def test_an_exception_leaves_the_trial_to_the_next_loop():
         (lambda f: f(metrics=[1.0]), 'metrics are a dict'),
         (lambda f: f.done(), "objective 'reward'"),
         (lambda f: f.add_measure(), 'needs a reward or metrics'),
+        (lambda f: f.add_measure('0.5'), 'must be a scalar number, got str'),
+        (
+            lambda f: f.add_measure(metrics={'loss': [0.5, 0.6]}),
+            r'must be a scalar number, got an array of shape \[2\]',
+        ),
     ],
 )
 def test_feedback_that_is_no_reward_leaves_the_trial_open(call, words):
