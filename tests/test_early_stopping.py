@@ -182,7 +182,7 @@ def test_any_metric_and_several():
 
 
 @pytest.mark.parametrize('goal', [pg.maximize, pg.minimize])
-@pytest.mark.parametrize('wrong', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize('wrong', [float('nan'), float('inf'), -float('inf'), 1.5e308])  # the last is no float32
 @pytest.mark.parametrize('name', ['asha', 'rank', 'median', 'value'])
 def test_what_is_not_finite_stops_and_stops_nobody_else(name, wrong, goal):
     """As in the study, where such a trial has failed: an infinite reward beats nobody."""

@@ -15,6 +15,8 @@ from pgjax.search._measurement import Measurement
 from pgjax.search._objective import Objective
 from pgjax.symbolic import Object
 
+_LARGEST = np.finfo(np.float32).max  # beyond, a trial's fitness is infinite
+
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
@@ -135,7 +137,7 @@ class Settled(Policy, type_name='pgjax.search.early_stopping.Settled'):
 
 
 def fitness_of(curves: Curves, measurement: Measurement) -> np.ndarray | None:
-    """float64[M], the objectives' metrics, more is better, -inf where not finite; None where one is missing.
+    """float64[M], the objectives' metrics, more is better, -inf where not finite in float32; None where one is missing.
 
     Infinity is no feat: a trial that ends with it has failed, and must not stop others before.
     Of an objective under constraints, its metric alone: a trial may come to hold them later.
@@ -143,7 +145,7 @@ def fitness_of(curves: Curves, measurement: Measurement) -> np.ndarray | None:
     if any(o.metric not in measurement.metrics for o in curves.objectives):
         return None
     values = np.array([o.sign * measurement.metrics[o.metric] for o in curves.objectives])
-    return np.where(np.isfinite(values), values, -np.inf)
+    return np.where(np.abs(values) <= _LARGEST, values, -np.inf)
 
 
 def beaten_by(own: np.ndarray, others: Sequence[np.ndarray]) -> int:
