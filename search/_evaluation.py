@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, TopologyError, show
+from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, TopologyError, shorten, show
 from pgjax.search._objective import Objective, check_metrics
 from pgjax.space import DNA, Space
 from pgjax.symbolic._traced import note_traced
@@ -118,12 +118,17 @@ class Evaluator:
 
         Raises:
           FitnessError: `evaluate` does not return scalar metrics, or not the same ones for every structure.
-          EvaluatorError: `evaluate` raised; the original error is its cause.
+          EvaluatorError: `evaluate` raised, or its program failed; the original error is its cause.
         """
         tiles = [tile for group in space.groups(dna) for tile in self._tiles(group.indices, group.population, trials)]
         self._compile(tiles, space, dna, key)
-        waiting = [(t.rows, self._programs[t.structure](t.members, t.trials, key)) for t in tiles]
-        return _gather(waiting, len(dna))
+        try:
+            waiting = [(t.rows, self._programs[t.structure](t.members, t.trials, key)) for t in tiles]
+            return _gather(waiting, len(dna))
+        except jax.errors.JaxRuntimeError as error:  # a callback has raised, or memory has run out
+            raise EvaluatorError(
+                f'evaluate failed as it ran, for some of trials {trials[0]} to {trials[-1]}: {shorten(str(error), 300)}'
+            ) from error
 
     def _tiles(self, indices: np.ndarray, population: Any, trials: np.ndarray) -> list[_Tile]:
         """Whole tiles, one for each device; the group's first member stands in for those that the last tile lacks."""

@@ -136,6 +136,19 @@ def test_an_evaluator_that_raises_names_trials_and_structure():
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+def test_an_evaluator_that_fails_as_its_program_runs(tmp_path):
+    def refuse(x):
+        raise ZeroDivisionError('no such x')
+
+    def evaluate(exp, key):
+        return {'y': jax.pure_callback(refuse, jax.ShapeDtypeStruct((), 'float32'), exp.x)}
+
+    study = search.Study(pg.Dict(x=pg.floatv(0.0, 1.0)), search.Random(batch_size=4), objectives=['y'])
+    with pytest.raises(pg.EvaluatorError, match=r'(?s)as it ran, for some of trials 0 to 3: .*no such x') as caught:
+        study.run(evaluate, progress=False)
+    assert isinstance(caught.value.__cause__, jax.errors.JaxRuntimeError)
+
+
 def test_an_evaluator_that_branches_on_a_leaf_is_told_which_and_the_cure():
     with pytest.raises(pg.EvaluatorError) as caught:
         run(make(), evaluate=lambda exp, key: {'y': 1.0 if exp.x > 0 else 0.0})
