@@ -52,11 +52,12 @@ def advance(
         if writer is not None and saved < len(study.history):
             writer.save(study._snapshot)
         raise
+    else:
+        if writer is not None and saved < len(study.history):
+            writer.save(study._snapshot)
     finally:
-        for follower in followers:
+        for follower in followers:  # after the last save, which they cannot hinder
             follower.finish(study)
-    if writer is not None and saved < len(study.history):
-        writer.save(study._snapshot)
     return study
 
 

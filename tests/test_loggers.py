@@ -52,6 +52,18 @@ def test_loggers_are_finished_after_an_error():
     assert recorder.calls == [('start', 0, 1), ('finish', 0)]
 
 
+def test_a_logger_that_fails_at_the_end_costs_no_trial(tmp_path):
+    class Failing(Recorder):
+        def finish(self, study):
+            raise OSError('the disk of the logs is full')
+
+    path = tmp_path / 'study'
+    study = search.Study(SPACE, search.Random(batch_size=4), objectives=['y'], path=path)
+    with pytest.raises(OSError, match='logs'):
+        study.run(evaluate, 2, progress=False, loggers=[Failing()])
+    assert len(search.Study.load(path).history) == 8
+
+
 def scalars(folder):
     """{name: {step: value}} of the event files: records of length, checksum, content, checksum."""
     event_pb2 = pytest.importorskip('tensorboardX.proto.event_pb2')
