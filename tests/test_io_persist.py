@@ -379,6 +379,17 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
     assert (tmp_path / 'pipe').is_fifo() and os.listdir(tmp_path) == ['pipe']
 
 
+def test_a_pipe_is_read_to_its_end_and_not_waited_for(tmp_path):
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    with pytest.raises(errors.DecodeError):
+        io.load(pipe)
+    reader, writer = os.pipe()  # as what a shell makes of `<(command)`
+    threading.Timer(0.1, lambda: (os.write(writer, b'[1, 2]'), os.close(writer))).start()
+    assert io.load(f'/dev/fd/{reader}') == [1, 2]
+    os.close(reader)
+
+
 def test_ambiguous_prefix(tmp_path):
     repository = io.Repository(tmp_path)
     digest = repository.save(Net(1))

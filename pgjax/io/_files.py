@@ -122,13 +122,20 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
       LimitError: the file is longer.
       OSError: it cannot be read.
     """
-    with open(path, 'rb') as file:
+    with open(path, 'rb', opener=_open_at_once) as file:
         data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
         if len(data) <= limit and (more := file.read(limit + 1 - len(data))):  # it grew, or has no size
             data += more
     if len(data) > limit:
         raise LimitError(f'{os.fspath(path)} is longer than the {limit} bytes allowed here.')
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Opens a named pipe without a writer as an empty file, where `os.open` would wait for one without end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def fsync_directory(path: str) -> None:
