@@ -300,7 +300,8 @@ def test_a_damaged_repository_says_so(tmp_path):
     repository = io.Repository(tmp_path)
     repository.save(Net(1), name='base')
     (file,) = (tmp_path / 'names').iterdir()
-    for entry in ('[]', '{"name": "base", "hash": 7}', '{"name": "base", "hash": "../../x"}', '[' * 60_000):
+    other_name = file.read_text().replace('base', 'case')
+    for entry in ('[]', '{"name": "base", "hash": 7}', '{"name": "base", "hash": "../../x"}', '[' * 60_000, other_name):
         file.write_text(entry)
         with pytest.raises(errors.StudyCorruptError, match='names'):
             repository.load('base')

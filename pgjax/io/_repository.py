@@ -118,12 +118,12 @@ class Repository:
                 path = os.path.join(self._names, file)
                 try:
                     entry = unpack_json(read_bytes(path, 1 << 16))
-                    if not _HASH.fullmatch(entry['hash']):
+                    if not _HASH.fullmatch(entry['hash']) or self._name_file(entry['name']) != path:
                         raise ValueError(entry)
-                    found[str(entry['name'])] = entry['hash']
+                    found[entry['name']] = entry['hash']
                 except FileNotFoundError:
                     continue
-                except (OSError, ValueError, KeyError, TypeError) as error:
+                except (OSError, ValueError, LookupError, TypeError) as error:
                     what = f'{shorten(path, 300)} is damaged; save the experiment under that name again.'
                     raise StudyCorruptError(what) from error
         return dict(sorted(found.items()))
