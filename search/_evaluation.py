@@ -60,6 +60,17 @@ class _Tile:
     trials: np.ndarray
 
 
+def _mesh_of(mesh: Any) -> jax.sharding.Mesh:
+    """The devices of a mesh, or the first device, under an axis 'pop' whose arrays XLA places.
+
+    Those of an explicit axis, which `jax.make_mesh` makes, would have to be placed along it beforehand.
+    """
+    if mesh is not None and not (isinstance(mesh, jax.sharding.Mesh) and mesh.axis_names == ('pop',)):
+        raise TopologyError(f"A mesh for a search is a jax Mesh with the one axis 'pop', got {show(mesh)}.")
+    devices = np.array(jax.devices()[:1]) if mesh is None else mesh.devices
+    return jax.sharding.Mesh(devices, ('pop',), axis_types=(jax.sharding.AxisType.Auto,))
+
+
 def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
@@ -81,13 +92,7 @@ class Evaluator:
         self._objectives = tuple(objectives)
         self._tile = tile
         self._batch = batch
-        self._mesh = (
-            mesh
-            if mesh is not None
-            else jax.make_mesh((1,), ('pop',), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:1])
-        )
-        if tuple(getattr(self._mesh, 'axis_names', ())) != ('pop',):
-            raise TopologyError(f"A mesh for a search is a jax Mesh with the one axis 'pop', got {show(self._mesh)}.")
+        self._mesh = _mesh_of(mesh)
         rows = jax.sharding.PartitionSpec('pop')
         self._run = jax.jit(
             jax.shard_map(

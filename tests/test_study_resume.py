@@ -102,11 +102,12 @@ def test_sigterm_finishes_the_generation_and_exits_143(tmp_path):
     assert search.Study.load(tmp_path / 'study').generation == announced[-1]
 
 
-@pytest.mark.parametrize('devices', [2, 4])
-def test_the_digest_does_not_depend_on_the_number_of_devices(devices, uninterrupted):
-    mesh = jax.make_mesh(
-        (devices,), ('pop',), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:devices]
-    )
+@pytest.mark.parametrize(
+    ('devices', 'kind'),
+    [(2, jax.sharding.AxisType.Auto), (4, jax.sharding.AxisType.Auto), (4, jax.sharding.AxisType.Explicit)],
+)
+def test_the_digest_does_not_depend_on_the_number_of_devices(devices, kind, uninterrupted):
+    mesh = jax.make_mesh((devices,), ('pop',), axis_types=(kind,), devices=jax.devices()[:devices])
     study = study_child.study_at(mesh=mesh).run(study_child.evaluate, 10, progress=False)
     assert study_child.digest(study) == uninterrupted
 
