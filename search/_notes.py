@@ -98,7 +98,7 @@ class NotesFile:
         data = self._files.read_start(NAME, length)
         lines = data.split(b'\n')[:-1]
         notes = dict(filter(None, map(_parse, lines)))
-        if len(data) != length or len(notes) != len(lines):
+        if len(data) != length or len(notes) != len(lines) or b'\0' in data:  # zeros stand for what was cut off
             warnings.warn(
                 f'{self._files.where(NAME)} is damaged: {len(notes)} notes could be read; '
                 'the trials themselves are intact.',
@@ -115,7 +115,7 @@ def _line(trial: int, note: Note) -> bytes:
 
 def _parse(line: bytes) -> tuple[int, Note] | None:
     with contextlib.suppress(ValueError, PgjaxError, KeyError):
-        checksum, body = line.split(b' ', 1)
+        checksum, body = line.rpartition(b'\0')[2].split(b' ', 1)
         if int(checksum, 16) == zlib.crc32(body):
             note = unpack_json(body)
             return note.pop('trial'), note

@@ -411,6 +411,10 @@ def test_notes_are_kept_on_disk_and_damage_is_told(tmp_path):
     damaged = search.Study.load(path)
     with pytest.warns(UserWarning, match='damaged: 11 notes could be read'):
         assert 3 not in damaged.notes
+    file.write_bytes(b''.join(lines)[:-9])
+    run(search.Study.load(path), fails, 1)
+    with pytest.warns(UserWarning, match='damaged: 17 notes could be read'):
+        assert search.Study.load(path).notes.keys() == {*range(18)} - {11}
     file.unlink()
     with pytest.warns(UserWarning, match='0 notes could be read'):
         assert search.Study.load(path).trial(3).note == {}
