@@ -40,7 +40,7 @@ def write_report(study: Study, path: str | os.PathLike[str]) -> str:
     Raises:
       StudyWriteError: the page cannot be written.
     """
-    write_atomic(os.fspath(path), page(study).encode())
+    write_atomic(path, page(study).encode())
     return os.fspath(path)
 
 

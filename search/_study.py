@@ -223,8 +223,15 @@ class Study(StudyState):
         return [Trial(first + i, dna[i], self.generation, self.space) for i in range(number)]
 
     def key_of(self, trial: Trial | int) -> jax.Array:
-        """The key of a trial: what `evaluate` gets for it."""
-        return trial_key(self._key, trial.id if isinstance(trial, Trial) else trial)
+        """The key of a trial, also of a later one: what `evaluate` gets for it.
+
+        Raises:
+          TrialStateError: that is no trial.
+        """
+        number = trial.id if isinstance(trial, Trial) else trial
+        if not is_whole(number) or not 0 <= number < 2**32:  # what a key can be folded with
+            raise TrialStateError(f'key_of takes a trial or its id, an int of at least 0, got {show(trial)}.')
+        return trial_key(self._key, number)
 
     def tell(self, trials: Sequence[Trial], metrics: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Study:
         """The study after learning the metrics of the trials that `ask` gave.

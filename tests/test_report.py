@@ -70,6 +70,11 @@ def test_the_page_shows_the_study(tmp_path, study):
     assert history.count('class="line"') == 1 + 1  # and its key
 
 
+def test_a_page_at_no_path(study):
+    with pytest.raises(pg.FieldTypeError, match='A path is a string'):
+        study.report(3)
+
+
 def test_the_page_explains_the_best(tmp_path, study):
     text, page = report(tmp_path, study)
     decisions = text[text.index('id="decisions"') : text.index('id="time"')]

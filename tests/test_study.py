@@ -86,6 +86,9 @@ def test_a_trial_key_depends_on_seed_and_id_alone():
     assert len(set(small.history.metrics['y'].tolist())) == 12
     key = small.key_of(5)
     assert float(jax.random.uniform(key)) == small.history.metrics['y'][5]
+    for wrong in (-1, 2**32, 1.5, '5', None):
+        with pytest.raises(pg.TrialStateError, match='key_of takes a trial or its id'):
+            small.key_of(wrong)
 
 
 def test_your_own_loop_is_the_same_study():
