@@ -44,7 +44,7 @@ def run_trial(evaluate: Callable[..., Any], objectives: Sequence[Objective], exp
         metrics = check_metrics(evaluate(exp, *args), objectives)
         numbers = {name: float(value) for name, value in metrics.items()}
         return Told(numbers, TrialStatus.COMPLETE, time.perf_counter() - began)
-    except Exception as error:  # user code: anything may come
+    except (Exception, SystemExit) as error:  # user code: anything may come
         return failed(error, traceback.format_exc(), time.perf_counter() - began)
 
 

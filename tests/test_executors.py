@@ -245,6 +245,13 @@ def test_what_is_no_finite_number_is_a_failure(value):
     assert (study.history.status == search.TrialStatus.FAILED).all() and study.best is None
 
 
+def test_a_trial_that_exits_fails_and_keeps_its_worker(processes):
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        for executor in (threads, processes):
+            trial = run(make(), executor_child.leaves, executor=executor).trial(0)
+            assert trial.note['error'] == 'SystemExit: 3' and 'in leaves' in trial.note['traceback']
+
+
 def test_metrics_of_one_trial_alone():
     study = run(make(), lambda exp: {'y': 0.5, **({'extra': 1.0} if exp.n < 5 else {})}, 2)
     few = np.array([study.trial(i).value.n < 5 for i in range(12)])
