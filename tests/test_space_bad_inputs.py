@@ -174,6 +174,33 @@ def test_an_object_outside_the_space_is_refused_with_its_path(space):
     assert space.try_encode({'a': 7, 'b': 0.5, 'c': [1, 2]}) is None
 
 
+def larger():
+    return pg.Dict(a=pg.oneof([1, 2, 3, 4]), b=pg.floatv(0.0, 1.0), c=pg.manyof(2, [1, 2, 3]))
+
+
+BATCHES = {
+    'numbers': (lambda s: s.from_numbers([[0, 0.5, 0, 1], [0, 0.5, 3, 1]]), ['point 1: c[0]: expected', '3']),
+    'arrays': (lambda s: s.from_numbers(np.array([[0, 0.5, 0, 1], [0, 1.5, 0, 1]])), ['point 1: b: expected', '1.5']),
+    'of batches': (lambda s: s.from_numbers([[[0, 0.5, 0, 1]], [[0, 0.5]]]), ['point 1: point 0: ', 'c[0] has none']),
+    'dictionaries': (lambda s: s.from_dict([{'a': 0, 'b': 0.5, 'c': [0, 1]}, {'a': 3}]), ['point 1: a: expected', '3']),
+    'missing': (lambda s: s.from_dict([{'a': 0}]), ["point 0: The decision 'b' is missing"]),
+    'objects': (
+        lambda s: s.encode([{'a': 1, 'b': 0.5, 'c': [1, 2]}, {'a': 7, 'b': 0.5, 'c': [1, 2]}]),
+        ['point 1: a: the object is no point', '7'],
+    ),
+    'points of another space': (
+        lambda s: s.transfer(DNA([[0, 0, 1], [3, 0, 1]], [[0.5], [0.5]]), pg.search_space(larger())),
+        ['point 1: a: the object is no point', '4'],
+    ),
+}
+
+
+@pytest.mark.parametrize('case', BATCHES)
+def test_of_a_batch_the_point_that_is_refused_is_named(space, case):
+    call, words = BATCHES[case]
+    check_error(lambda: call(space), pg.DnaError, ValueError, words)
+
+
 def test_huge_spaces_are_counted_and_not_enumerated():
     start = time.process_time()
     space = pg.search_space(pg.Dict(x=pg.manyof(20, range(40))))

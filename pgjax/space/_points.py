@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -186,11 +186,21 @@ class PointMethods(ArrayMethods):
           DnaError: a decision is missing, unknown or out of range.
         """
         if isinstance(values, (list, tuple)):
-            return self._stacked([self.from_dict(point, use_ints_as_literals) for point in values])
+            return self._batch(lambda point: self.from_dict(point, use_ints_as_literals), values)
         return self.canonical(self.check(_dicts.from_dict(self._layout, values, use_ints_as_literals)))
 
-    def _stacked(self, points: Sequence[DNA]) -> DNA:
-        """Points on the host, all of one shape, along a new first axis."""
+    def _batch(self, read: Callable[[Any], DNA], given: Iterable[Any]) -> DNA:
+        """What `read` makes of each of several, all of one shape, along a new first axis.
+
+        Raises:
+          DnaError: `read` refuses one; the message says which.
+        """
+        points = []
+        for index, one in enumerate(given):
+            try:
+                points.append(read(one))
+            except DnaError as error:
+                raise DnaError(f'point {index}: {error}') from error
         if not points:
             return DNA(np.zeros((0, self.num_choices), np.int32), np.zeros((0, self.num_floats), np.float32))
         if any(p.shape != points[0].shape for p in points):
@@ -220,7 +230,7 @@ class PointMethods(ArrayMethods):
         """
         given = _dicts.listed(numbers)
         if given and isinstance(given[0], (list, tuple, np.ndarray, jax.Array)) and np.ndim(given[0]):
-            return self._stacked([self.from_numbers(point) for point in given])
+            return self._batch(self.from_numbers, given)
         return self.check(_dicts.from_numbers(self._layout, given))
 
 

@@ -140,7 +140,7 @@ class Space(PointMethods):
           DnaError: no point decodes to `value`; the message names the first difference.
         """
         if isinstance(value, list) and not isinstance(self.template, (List, Placeholder)):
-            return self._stacked([self.encode(v) for v in value])
+            return self._batch(self.encode, value)
         if not self._unresolved:
             return DNA(*_encode.encode(self._layout, value))
         value = resolve(value)
@@ -234,7 +234,7 @@ class Space(PointMethods):
             return self.canonical(host)
         if not host.shape:
             return self.encode(old.decode(host))
-        return self._stacked([self.transfer(host[i], old) for i in range(len(host))])
+        return self._batch(lambda point: self.transfer(point, old), (host[i] for i in range(len(host))))
 
     def apply(self, dna: DNA, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Runs code with the decisions of a point: the `pg.oneof(...)` calls inside it return what was decided.
