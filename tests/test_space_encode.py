@@ -89,3 +89,23 @@ def test_wide_spaces_are_encoded_and_hopeless_searches_given_up():
     with pytest.raises(pg.DnaError, match=r"\[9999\].*20,000 attempts; the first failed: 'z' is none of the 3"):
         space.encode(pg.List([*value[:-1], 'z']))
     assert time.process_time() - start < 20  # it does not hang
+
+
+def test_what_stands_deep_inside_of_choices_is_compared_no_more_often():
+    def compared(depth):
+        met = []
+
+        class Noted:
+            def __eq__(self, other):
+                met.append(other)
+                return isinstance(other, Noted)
+
+            __hash__ = object.__hash__
+
+        value, hole = Noted(), pg.oneof([pg.oneof([1, 2]), Noted()])
+        for _ in range(depth):
+            value, hole = pg.Dict(x=value), pg.oneof([pg.Dict(x=hole), 0])
+        assert pg.search_space(pg.Dict(a=hole)).encode(pg.Dict(a=value)).choices[-2:].tolist() == [1, 0]
+        return len(met)
+
+    assert compared(2) == compared(20)

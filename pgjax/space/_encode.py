@@ -18,7 +18,7 @@ import numpy as np
 from pgjax._errors import DnaError, show
 from pgjax._keypath import Path
 from pgjax.space._decode import decode_one
-from pgjax.space._fit import MismatchError, Where, alike, fit, gene_of_number, items_of, likeness, parts_of
+from pgjax.space._fit import Fits, MismatchError, Where, alike, gene_of_number, items_of, likeness, parts_of
 from pgjax.space._order import Order
 from pgjax.space._plan import Choice, Computed, Constant, Inner, Layout, Many, Node, Number, Plain, genes_of
 from pgjax.symbolic import eq, get
@@ -96,6 +96,7 @@ class _Encoder:
 
     def __init__(self, layout: Layout):
         self.layout = layout
+        self.fits = Fits()
         self.genes: dict[int, Any] = {}
         self.later: list[_Part] = []  # derived values, checked when all is known
         self.open: list[_Open] = []
@@ -124,7 +125,7 @@ class _Encoder:
         node, value, path = task
         if isinstance(node, Constant):
             if not likeness(node.value, value):
-                raise MismatchError(path, f'expected {show(node.value)}, got {show(value)}')
+                raise MismatchError(path, 'expected %s, got %s', node.value, value)
         elif isinstance(node, Inner):
             for part in reversed(parts_of(node, value, path)):
                 rest = (_Part(*part), rest)
@@ -160,7 +161,14 @@ class _Encoder:
             way = _way(part, decided, slots)
             return _Part(node.branches[decided], part.value, part.path), _before(way.after, rest)
         none = f'is none of the {len(node.branches)} candidates that may stand here'
-        return self.try_each(part, none, (_way(part, i, slots) for i in _fitting(node, allowed, part.value)), rest)
+        return self.try_each(part, none, (_way(part, i, slots) for i in self.fitting(node, allowed, part.value)), rest)
+
+    def fitting(self, node: Choice, allowed: Sequence[int], value: Any) -> Iterator[int]:
+        """The allowed branches that may give a value: those that give it exactly come first."""
+        if isinstance(node.branches, Plain):
+            return alike(node.branches.values, allowed, value)
+        fits = {index: self.fits.of(node.branches[index], value) for index in allowed}
+        return iter(sorted((index for index in allowed if fits[index]), key=lambda index: -fits[index]))
 
     def try_each(self, part: _Part, none: str, ways: Iterator[_Way], rest: Todo) -> Todo:
         opened = _Open(part, none, ways, rest, len(self.genes), len(self.later))
@@ -191,7 +199,7 @@ class _Encoder:
             self.open.pop()
             self.inside -= not latest.passed
             if not latest.passed:
-                error = MismatchError(latest.part.path, f'{show(latest.part.value)} {latest.none}')
+                error = MismatchError(latest.part.path, f'%s {latest.none}', latest.part.value)
         raise self.first or error or AssertionError('there was a way')
 
     def give_up(self) -> None:
@@ -237,17 +245,7 @@ class _Encoder:
         for part in self.later:
             made = _called(lambda node: decode_one(node, choices, floats), part.node, part)
             if not _close(made, part.value):
-                raise MismatchError(
-                    part.path, f'expected {show(made)}, which the decisions give, got {show(part.value)}'
-                )
-
-
-def _fitting(node: Choice, allowed: Sequence[int], value: Any) -> Iterator[int]:
-    """The allowed branches that may give a value: those that give it exactly come first."""
-    if isinstance(node.branches, Plain):
-        return alike(node.branches.values, allowed, value)
-    fits = {index: fit(node.branches[index], value) for index in allowed}
-    return iter(sorted((index for index in allowed if fits[index]), key=lambda index: -fits[index]))
+                raise MismatchError(part.path, 'expected %s, which the decisions give, got %s', made, part.value)
 
 
 def _way(part: _Part, index: int, slots: _Slot | None) -> _Way:

@@ -15,53 +15,73 @@ from pgjax.symbolic import Object, Placeholder, children, eq
 from pgjax.symbolic._bind import is_open
 from pgjax.symbolic._nodes import is_list
 from pgjax.symbolic._resolve import Inferred, Inherited
+from pgjax.symbolic._spec import ATOMS
 
 Where = tuple[Any, ...]  # the keys that lead to a part
 NO, NEARLY, EXACTLY = 0, 1, 2
 
 
 class MismatchError(Exception):
-    """The value does not lie in this part of the space."""
+    """The value does not lie in this part of the space.
 
-    def __init__(self, path: Where, message: str):
-        super().__init__(message)
+    The message is put together as late as that of a log: most are caught unread, and to show values takes long.
+    """
+
+    def __init__(self, path: Where, message: str, *values: Any):
+        super().__init__(message, *values)
         self.path = path
 
+    def __str__(self) -> str:
+        message, *values = self.args
+        return message % tuple(map(show, values)) if values else message
 
-def fit(node: Node, value: Any) -> int:
-    """How well a value fits a node, whatever ties, groups and derived values say: NO, NEARLY or EXACTLY.
 
-    What a function makes fits NEARLY, since only decoding shows what it makes.
+class Fits:
+    """How well values fit nodes, whatever ties, groups and derived values say: NO, NEARLY or EXACTLY.
+
+    What a function makes fits NEARLY, since only decoding shows what it makes. All is remembered: a choice looks
+    ahead through everything below it, and so do the choices there.
     """
-    if isinstance(node, Constant):
-        return likeness(node.value, value)
-    if isinstance(node, Choice):
-        branches = node.branches
-        if isinstance(branches, Plain):
-            return max(likeness(candidate, value) for candidate in branches.values)
-        return max(fit(branch, value) for branch in branches)
-    try:
-        if isinstance(node, Number):
-            return EXACTLY if _decoded(node, gene_of_number(node, value, ())) == value else NEARLY
-        if isinstance(node, Inner):
-            return _fit_of_parts(node, value)
-        if isinstance(node, Many):
-            whole = EXACTLY if node.as_tuple is (_kind(value) is tuple) else NEARLY
-            return min([whole, *map(fit, node.slots, items_of(node, value, ()))])
-    except MismatchError:
-        return NO
-    return NEARLY
 
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[int, Any]] = {}  # with the value, so that its id stays its own
 
-def _fit_of_parts(node: Inner, value: Any) -> int:
-    still_open = dict(node.parts)
-    found = EXACTLY if _kind(node.template) is _kind(value) else NEARLY
-    for key, expected, given in _paired(node, value, ()):
-        part = still_open.get(key)
-        found = min(found, likeness(expected, given) if part is None else fit(part, given))
-        if not found:
-            break
-    return found
+    def of(self, node: Node, value: Any) -> int:
+        """How well one value fits one node."""
+        if isinstance(node, Constant):
+            return likeness(node.value, value)
+        key = id(node), id(value)
+        if key not in self._known:
+            self._known[key] = self._found(node, value), value
+        return self._known[key][0]
+
+    def _found(self, node: Node, value: Any) -> int:
+        if isinstance(node, Choice):
+            branches = node.branches
+            if isinstance(branches, Plain):
+                return max(likeness(candidate, value) for candidate in branches.values)
+            return max(self.of(branch, value) for branch in branches)
+        try:
+            if isinstance(node, Number):
+                return EXACTLY if _decoded(node, gene_of_number(node, value, ())) == value else NEARLY
+            if isinstance(node, Inner):
+                return self._of_parts(node, value)
+            if isinstance(node, Many):
+                whole = EXACTLY if node.as_tuple is (_kind(value) is tuple) else NEARLY
+                return min([whole, *map(self.of, node.slots, items_of(node, value, ()))])
+        except MismatchError:
+            return NO
+        return NEARLY
+
+    def _of_parts(self, node: Inner, value: Any) -> int:
+        still_open = dict(node.parts)
+        found = EXACTLY if _kind(node.template) is _kind(value) else NEARLY
+        for key, expected, given in _paired(node, value, ()):
+            part = still_open.get(key)
+            found = min(found, likeness(expected, given) if part is None else self.of(part, given))
+            if not found:
+                break
+        return found
 
 
 def likeness(expected: Any, value: Any) -> int:
@@ -95,7 +115,7 @@ def parts_of(node: Inner, value: Any, path: Where) -> list[tuple[Node, Any, Wher
         if key in still_open:
             found.append((still_open[key], given, (*path, key)))
         elif expected is not given and not _fits(expected, given):
-            raise MismatchError((*path, key), f'expected {show(expected)}, got {show(given)}')
+            raise MismatchError((*path, key), 'expected %s, got %s', expected, given)
     return found
 
 
@@ -103,12 +123,11 @@ def _paired(node: Inner, value: Any, path: Where) -> list[tuple[Any, Any, Any]]:
     """Key, expected and given value of each child."""
     template = node.template
     if isinstance(template, Object) and type(value) is not type(template):
-        raise MismatchError(path, f'expected {type(template).__name__}, got {show(value)}')
-    ours, theirs = children(template) or [], children(value)
-    if theirs is None or {key for key, _ in ours} != {key for key, _ in theirs}:
-        raise MismatchError(path, f'expected the parts of {show(template)}, got {show(value)}')
-    given = dict(theirs)
-    return [(key, expected, given[key]) for key, expected in ours]
+        raise MismatchError(path, f'expected {type(template).__name__}, got %s', value)
+    ours, theirs = dict(children(template) or ()), dict(children(value) or ())
+    if ours.keys() != theirs.keys():
+        raise MismatchError(path, 'expected the parts of %s, got %s', template, value)
+    return [(key, expected, theirs[key]) for key, expected in ours.items()]
 
 
 def _kind(value: Any) -> type:
@@ -121,7 +140,7 @@ def _kind(value: Any) -> type:
 def items_of(node: Many, value: Any, path: Where) -> Sequence[Any]:
     """The values of the slots of a `manyof`."""
     if not isinstance(value, (tuple, list)) or len(value) != len(node.slots):
-        raise MismatchError(path, f'expected {len(node.slots)} values, got {show(value)}')
+        raise MismatchError(path, f'expected {len(node.slots)} values, got %s', value)
     return value
 
 
@@ -130,16 +149,16 @@ def gene_of_number(node: Number, value: Any, path: Where) -> Any:
     what = f'expected a number in [{node.low}, {node.high}]'
     is_number = isinstance(value, (int, float, np.generic, np.ndarray)) or hasattr(value, '__float__')
     if isinstance(value, (bool, str, Placeholder)) or not is_number or np.ndim(value):
-        raise MismatchError(path, f'{what}, got {show(value)}')
+        raise MismatchError(path, f'{what}, got %s', value)
     number = float(value)
     if not node.low <= number <= node.high:
-        raise MismatchError(path, f'{what}, got {show(value)}')
+        raise MismatchError(path, f'{what}, got %s', value)
     if node.kind == 'float':
         return float_gene(number, node)
     gene = round((number - node.low) / node.step)
     exact = isinstance(node.low, float)
     if int_value(gene, node) != number and not (exact and math.isclose(int_value(gene, node), number)):
-        raise MismatchError(path, f'{what} in steps of {node.step}, got {show(value)}')
+        raise MismatchError(path, f'{what} in steps of {node.step}, got %s', value)
     return gene
 
 
@@ -149,6 +168,8 @@ def _decoded(node: Number, gene: Any) -> Any:
 
 def _fits(expected: Any, value: Any) -> bool:
     """Whether a part without holes is `value`; what it will inherit or infer may be anything."""
+    if expected.__class__ in ATOMS:  # nothing in it is open
+        return eq(expected, value)
     if isinstance(expected, (Inherited, Inferred)):
         return True
     if not is_open(expected) or not isinstance(value, type(expected)):
