@@ -95,11 +95,11 @@ def likeness(expected: Any, value: Any) -> int:
 
 def alike(candidates: Sequence[Any], indices: Sequence[int], value: Any) -> Iterator[int]:
     """The indices of the candidates that are `value`: those of its type first, since 1 == True == 1.0."""
+    kind = type(value)
     for strict in (True, False):
         for index in indices:
             candidate = candidates[index]
-            same = candidate is value or type(candidate) is type(value)
-            if same is strict and (candidate is value or _fits(candidate, value)):
+            if (type(candidate) is kind) is strict and (candidate is value or _fits(candidate, value)):
                 yield index
 
 

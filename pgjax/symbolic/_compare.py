@@ -252,6 +252,8 @@ def _hash_part(part: Any, done: dict[int, int]) -> int:
 
 
 def _hash_leaf(value: Any) -> int:
+    if value.__class__ in ATOMS and value == value:
+        return hash(value)
     value = _plain(value)
     if value != value if isinstance(value, (*_INEXACT, np.datetime64, np.timedelta64)) else False:
         return 0x7FF8  # one hash for every NaN, and NaT: they are equal here
