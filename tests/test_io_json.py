@@ -890,6 +890,17 @@ def test_a_codec_that_fails_is_named_with_the_place():
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+@pytest.mark.parametrize('encode', [copy.copy, lambda value: value], ids=['another', 'itself'])
+def test_a_codec_that_returns_its_own_class_is_refused(encode):
+    class Mirror:
+        pass
+
+    io.register_codec(Mirror, 't.Mirror', encode=encode, decode=lambda stored: stored)
+    for store in (io.to_json, io.content_hash):
+        with pytest.raises(errors.EncodeError, match=r'^value\[0\]: .*codec t.Mirror returned a Mirror again'):
+            store(Box([Mirror()]))
+
+
 def test_an_array_class_may_have_a_codec():
     class Feet(np.ndarray):
         pass

@@ -30,12 +30,16 @@ def is_nameless_default(field: Field, part: Any) -> bool:
 
 
 def encode_by(codec: Any, value: Any) -> Any:
-    """What a codec makes of a value; raises RefusedError for whatever its function raises."""
+    """What a codec makes of a value; raises RefusedError for whatever its function raises, and where it has no end."""
     try:
-        return codec.encode(value)
+        made = codec.encode(value)
     except Exception as error:
         why = f'its codec {codec.name} raised {type(error).__name__}: {shorten(str(error), 160)}'
         raise RefusedError(value, why) from error
+    if made.__class__ is value.__class__:
+        why = f'its codec {codec.name} returned a {type(made).__name__} again, not what one is made of: a dict, a tuple'
+        raise RefusedError(value, why)
+    return made
 
 
 def refusal(root: Any, error: RefusedError) -> EncodeError:
