@@ -483,3 +483,11 @@ def test_the_note_of_a_traced_leaf_says_its_path_and_the_cure():
     with pytest.raises(jax.errors.ConcretizationTypeError) as caught:
         jax.jit(lambda call: call())(Call())
     assert ': steps.' in notes_of(caught.value)  # it is the tracer itself that was asked
+
+
+def test_an_array_that_its_owner_changes_leaves_no_stale_hash():
+    array = np.array([1, 2])
+    old, new = pg.Dict(a=[pg.Dict(v=array)]), pg.Dict(a=[pg.Dict(v=np.array([5, 2]))])
+    assert hash(old) != hash(new) and old != new
+    array[0] = 5
+    assert hash(old) == hash(new) and old == new

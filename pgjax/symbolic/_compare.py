@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from pgjax.symbolic._cycles import is_raw, refuse_cycles
-from pgjax.symbolic._nodes import children, fields_of, is_list
+from pgjax.symbolic._nodes import children, fields_of, is_list, is_node
 from pgjax.symbolic._spec import ATOMS, is_array
 
 
@@ -194,7 +194,7 @@ def host_array(value: Any) -> np.ndarray:
 
 
 def hash_(value: Any) -> int:
-    """A hash that agrees with `eq`, for this process only; symbolic nodes remember theirs.
+    """A hash that agrees with `eq`, for this process only; symbolic nodes in which nothing may change remember theirs.
 
     Raises:
       TypeError: something in the value is not hashable, or traced.
@@ -203,6 +203,7 @@ def hash_(value: Any) -> int:
     refuse_cycles(value)
     pending = [value]
     done: dict[int, int] = {}
+    passing: set[int] = set()  # ids of what may change: arrays, and what holds them
     while pending:
         node = pending[-1]
         key = id(node)
@@ -216,7 +217,9 @@ def hash_(value: Any) -> int:
             continue
         pending.pop()
         result = _hash_node(node, parts, done)
-        if hasattr(node.__class__, '__pg_node__') and not isinstance(node, type):
+        if _may_change(node) or (passing and any(id(part) in passing for _, part in parts or ())):
+            passing.add(key)
+        if is_node(node) and key not in passing:
             node.__dict__['_pg_hash'] = result
         else:
             done[key] = result
@@ -224,10 +227,13 @@ def hash_(value: Any) -> int:
     return done[id(value)] if known is None else known
 
 
+def _may_change(leaf: Any) -> bool:
+    """Whether it is an array of NumPy's that its owner can write to."""
+    return isinstance(leaf, np.ndarray) and leaf.flags.writeable
+
+
 def _known(node: Any) -> int | None:
-    return (
-        node.__dict__.get('_pg_hash') if hasattr(node.__class__, '__pg_node__') and not isinstance(node, type) else None
-    )
+    return node.__dict__.get('_pg_hash') if is_node(node) else None
 
 
 def _hashed(part: Any, done: dict[int, int]) -> bool:
