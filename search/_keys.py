@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax._errors import ControllerError, show
-from pgjax.space._threefry import IMPL
+from pgjax._errors import ControllerError
+from pgjax.space import _threefry
 
 
 def require_key(key: Any, user: Any) -> None:
@@ -21,21 +21,7 @@ def require_key(key: Any, user: Any) -> None:
     Raises:
       ControllerError: it is no key, or several, or of another generator than threefry.
     """
-    who = user if isinstance(user, str) else type(user).__name__
-    try:
-        impl, words = jax.random.key_impl(key), jax.random.key_data(key)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ControllerError(f'{who} needs a key, jax.random.key(seed), got {show(key)}.') from error
-    if impl != IMPL:
-        raise ControllerError(
-            f'{who} got a key of the generator {str(impl)!r}, whose numbers depend on the layout of a batch and on the '
-            f'device, and with them the results. Give a key of {IMPL}: jax.random.key(seed), or '
-            f'jax.random.key(seed, impl={IMPL!r}) where another one is the default.'
-        )
-    if words.ndim > 1:
-        raise ControllerError(
-            f'{who} takes one key, got an array of keys of shape {list(words.shape[:-1])}. Use jax.vmap over them.'
-        )
+    _threefry.require_key(key, user if isinstance(user, str) else type(user).__name__, ControllerError)
 
 
 def seed_of(key: Any, user: Any) -> jax.Array:

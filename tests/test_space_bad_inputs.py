@@ -243,6 +243,21 @@ def test_keys_whose_bits_depend_on_the_device_are_refused(space):
             )
 
 
+KEYS = {
+    'seed': (lambda: 0, ['random needs a key', 'jax.random.key(seed)', 'got 0']),
+    'nothing': (lambda: None, ['random needs a key', 'None']),
+    'words of another kind': (lambda: jax.numpy.zeros(3, 'uint32'), ['random needs a key']),
+    'several': (lambda: jax.random.split(jax.random.key(0), 3), ['random takes one key', '[3]', 'jax.vmap']),
+}
+
+
+@pytest.mark.parametrize('case', KEYS)
+def test_what_is_no_key_is_refused(space, case):
+    make, words = KEYS[case]
+    check_error(lambda: space.random(make(), (2,)), pg.SpaceError, ValueError, words)
+    check_error(lambda: pg.random_sample(space.template, make(), 2), pg.SpaceError, ValueError, words)
+
+
 def test_spaces_with_too_many_points_to_print(capsys, tmp_path):
     """Python prints ints of up to 4300 digits."""
     huge = pg.search_space([pg.oneof(range(10)) for _ in range(5000)])

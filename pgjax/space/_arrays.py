@@ -14,6 +14,7 @@ from pgjax._errors import SpaceError, show
 from pgjax.space import _check, _genes, _random
 from pgjax.space._dna import DNA
 from pgjax.space._plan import ConstrainedGroup, Decision, Layout
+from pgjax.space._threefry import require_key
 
 
 class ArrayMethods:
@@ -78,8 +79,9 @@ class ArrayMethods:
         uniform over arrangements, of a sorted one sorted draws.
 
         Raises:
-          SpaceError: `shape` is no shape, or the key is of another kind than threefry.
+          SpaceError: `shape` is no shape, or the key is not one key of threefry.
         """
+        require_key(key, 'random')
         return _random_points(self, key, _shape(shape), canonical)
 
     def structure_key(self, dna: DNA) -> Any:

@@ -8,12 +8,13 @@ compile. Source: Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import SpaceError
+from pgjax._errors import PgjaxError, SpaceError, show
 
 IMPL = 'threefry2x32'  # the one generator whose bits depend on nothing but the key
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -24,26 +25,43 @@ def words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """uint32[shape], random bits: what `jax.random.bits` draws, where JAX works with 64 of them too.
 
     Raises:
-      SpaceError: the key is of another kind, whose bits could not be drawn again elsewhere.
+      SpaceError: the key is none, or of another kind, whose bits could not be drawn again elsewhere.
 
     >>> key = jax.random.key(0)
     >>> bool((words(key, (2, 3)) == jax.random.bits(key, (2, 3), 'uint32')).all())
     True
     """
-    _refuse_other_kinds(key)
+    require_key(key, 'A draw of random bits')
     size = math.prod(shape)
     # Along one axis, then reshaped: XLA unrolls short axes of JAX's loop, which takes long to compile under `vmap`.
     drawn = _written_out(key, size) if _is_sooner(key, size) else jax.random.bits(key, (size,), jnp.uint32)
     return drawn.reshape(shape)
 
 
-def _refuse_other_kinds(key: jax.Array) -> None:
-    """Raises SpaceError for keys such as rbg's. Raw keys do not say what they are."""
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and (kind := str(jax.random.key_impl(key))) != IMPL:
-        raise SpaceError(
-            f'The key is of the kind {kind!r}, whose bits depend on the device and on how a batch is laid out, so that '
-            f'a search could not be repeated. Make a threefry key: jax.random.key(seed, impl={IMPL!r}).'
+def require_key(key: Any, user: str, error: type[PgjaxError] = SpaceError) -> None:
+    """Refuses what no numbers can be drawn from; at the border, where a key still has its own name and shape.
+
+    Args:
+      key: typed, or of raw words; may be traced.
+      user: what was given it.
+      error: what to raise.
+
+    Raises:
+      error: it is no key, or several, or of another generator than threefry. Raw words do not say of which.
+    """
+    try:
+        impl = jax.random.key_impl(key)
+    except (TypeError, ValueError, AttributeError) as cause:
+        raise error(f'{user} needs a key, jax.random.key(seed), got {show(key)}.') from cause
+    if impl != IMPL:
+        raise error(
+            f'{user} got a key of the generator {str(impl)!r}, whose numbers depend on the layout of a batch and on '
+            f'the device, and with them the results. Give a key of {IMPL}: jax.random.key(seed), or '
+            f'jax.random.key(seed, impl={IMPL!r}) where another one is the default.'
         )
+    axes = key.shape if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key.shape[:-1]
+    if axes:
+        raise error(f'{user} takes one key, got an array of keys of shape {list(axes)}. Use jax.vmap over them.')
 
 
 def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
