@@ -201,6 +201,71 @@ def test_of_a_batch_the_point_that_is_refused_is_named(space, case):
     check_error(lambda: call(space), pg.DnaError, ValueError, words)
 
 
+NO_NUMBERS = [10**400, 1j, np.complex64(1j), np.True_, np.array('a'), np.datetime64('2020'), jax.random.key(0)]
+
+
+@pytest.mark.parametrize('value', [*NO_NUMBERS, np.zeros((), [('a', int)]), np.zeros(1)], ids=str)
+def test_an_object_with_no_number_where_one_may_stand_is_refused(value):
+    for hole in (pg.intv(0, 3), pg.floatv(0.0, 3.0)):
+        space = pg.search_space(pg.Dict(x=hole))
+        check_error(lambda space=space: space.encode(pg.Dict(x=value)), pg.DnaError, ValueError, ['x: ', '[0'])
+
+
+@pytest.mark.parametrize('value', [10**400, -(10**400), float('nan'), float('inf'), np.float16(1)], ids=str)
+def test_no_int_of_the_decision(value):
+    space = pg.search_space(pg.Dict(x=pg.intv(0, 3)))
+    check_error(lambda: space.from_numbers([value]), pg.DnaError, ValueError, ['x: expected an int in [0, 3]'])
+    check_error(lambda: space.from_dict({'x': value}), pg.DnaError, ValueError, ['x: expected an int in [0, 3]'])
+
+
+def test_steps_are_met_up_to_rounding():
+    for low, high, step, value in ((0.0, 0.3, 0.1, 3 * 0.1), (0.0, 1e10, 1e9, 1e10), (-3, 3, 1, -3)):
+        hole = pg.intv(low, high) if isinstance(low, int) else pg.floatv(low, high, step=step)
+        assert pg.search_space([hole]).from_numbers([value]).choices[0] == round((value - low) / step)
+
+
+def test_a_traced_number_has_no_gene(space):
+    encode = jax.jit(lambda x: space.encode({'a': 1, 'b': x, 'c': [1, 2]}).floats)
+    check_error(lambda: encode(0.5), pg.DnaError, ValueError, ['b: ', 'Tracer'])
+
+
+class Point(pg.Object):
+    a: int
+
+
+def test_another_kind_of_container_is_another_object():
+    one = pg.oneof([1, 2])
+    for template, value in (([one], {0: 1}), ({0: one}, [1]), ({'a': one}, Point(1)), (Point(one), {'a': 1})):
+        space = pg.search_space(template)
+        assert space.try_encode(pg.symbolic.symbolic(value, ('value', None))) is None
+
+
+class Inheriting(pg.Object):
+    x: int = pg.inherited()
+
+
+def test_an_object_that_inherits_nothing_is_no_point():
+    space = pg.search_space(pg.Dict(x=pg.oneof([1, 2]), e=Inheriting()))
+    assert space.try_encode(Inheriting()) is None
+    check_error(lambda: space.encode(pg.Dict(e=Inheriting())), pg.DnaError, ValueError, ['no point', 'e.x'])
+
+
+def test_columns_are_of_a_population(space):
+    for shape in ((), (2, 3)):
+        point = space.random(jax.random.key(0), shape)
+        check_error(lambda point=point: space.to_columns(point), pg.DnaError, ValueError, ['to_columns', str(shape)])
+
+
+def test_arrays_of_positions_are_ints():
+    space = pg.search_space([pg.oneof([1, 2])])
+    for index in (np.array([0.5]), jax.numpy.array([True])):
+        check_error(lambda index=index: space.nth(index), pg.SpaceError, ValueError, ['nth', 'int', str(index.dtype)])
+
+
+def test_where_is_a_function(space):
+    check_error(lambda: pg.search_space(space.template, where='a'), pg.SpaceError, ValueError, ['where', "'a'"])
+
+
 def test_huge_spaces_are_counted_and_not_enumerated():
     start = time.process_time()
     space = pg.search_space(pg.Dict(x=pg.manyof(20, range(40))))

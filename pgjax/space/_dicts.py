@@ -201,7 +201,8 @@ def _is_number(value: Any) -> bool:
 def _int_gene(decision: Decision, value: Any) -> int:
     is_float = isinstance(decision.low, float)
     fits = _is_number(value) and (is_float or isinstance(value, (int, np.integer)))
-    gene = round((value - decision.low) / decision.step) if fits and math.isfinite(value) else -1
+    fits = fits and decision.low - decision.step <= value <= decision.high + decision.step
+    gene = round((value - decision.low) / decision.step) if fits else -1  # far away, it could overflow
     near = 0 <= gene < (decision.arity or 1) and math.isclose(int_value(gene, decision), value, abs_tol=1e-12)
     if not near:
         kind = 'a float' if is_float else 'an int'

@@ -124,6 +124,8 @@ def _paired(node: Inner, value: Any, path: Where) -> list[tuple[Any, Any, Any]]:
     template = node.template
     if isinstance(template, Object) and type(value) is not type(template):
         raise MismatchError(path, f'expected {type(template).__name__}, got %s', value)
+    if isinstance(template, dict) is not isinstance(value, dict):  # whose keys may be those of a list, or of an object
+        raise MismatchError(path, f'expected a {_kind(template).__name__}, got %s', value)
     ours, theirs = dict(children(template) or ()), dict(children(value) or ())
     if ours.keys() != theirs.keys():
         raise MismatchError(path, 'expected the parts of %s, got %s', template, value)
@@ -147,10 +149,9 @@ def items_of(node: Many, value: Any, path: Where) -> Sequence[Any]:
 def gene_of_number(node: Number, value: Any, path: Where) -> Any:
     """The gene of a value in the bounds of a number, and on one of its steps."""
     what = f'expected a number in [{node.low}, {node.high}]'
-    is_number = isinstance(value, (int, float, np.generic, np.ndarray)) or hasattr(value, '__float__')
-    if isinstance(value, (bool, str, Placeholder)) or not is_number or np.ndim(value):
+    number = _real(value)
+    if number is None:
         raise MismatchError(path, f'{what}, got %s', value)
-    number = float(value)
     if not node.low <= number <= node.high:
         raise MismatchError(path, f'{what}, got %s', value)
     if node.kind == 'float':
@@ -160,6 +161,18 @@ def gene_of_number(node: Number, value: Any, path: Where) -> Any:
     if int_value(gene, node) != number and not (exact and math.isclose(int_value(gene, node), number)):
         raise MismatchError(path, f'{what} in steps of {node.step}, got %s', value)
     return gene
+
+
+def _real(value: Any) -> float | None:
+    """A number of any library as a float; None of what is none, complex, several, or not known yet."""
+    is_number = isinstance(value, (int, float, np.generic, np.ndarray)) or hasattr(value, '__float__')
+    if isinstance(value, (bool, str, Placeholder)) or not is_number or np.ndim(value):
+        return None
+    try:
+        kind = np.dtype(getattr(value, 'dtype', float)).kind
+        return float(value) if kind in 'iufV' else None  # V: bfloat16 and its kin
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _decoded(node: Number, gene: Any) -> Any:

@@ -78,6 +78,8 @@ class PointMethods(ArrayMethods):
         """
         points = self._finite('nth') if grid is None else self._enumeration(grid)
         if isinstance(index, (np.ndarray, jax.Array)):
+            if not jnp.issubdtype(index.dtype, jnp.integer):
+                raise SpaceError(f'nth: an array of positions has an int dtype, got {index.dtype}.')
             return _nth_of_array(self, jnp.asarray(index), grid)
         size = points.order.size()
         if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not -size <= index < size:
@@ -208,8 +210,14 @@ class PointMethods(ArrayMethods):
         return DNA(np.stack([p.choices for p in points]), np.stack([p.floats for p in points]))
 
     def to_columns(self, dna: DNA) -> dict[str, np.ma.MaskedArray]:
-        """A population [P] as one column for each decision, masked where a member does not use it."""
+        """A population [P] as one column for each decision, masked where a member does not use it.
+
+        Raises:
+          DnaError: the DNA does not fit, or has not exactly one leading axis.
+        """
         host = self.check(dna)
+        if len(host.shape) != 1:
+            raise DnaError(f'to_columns needs a population [P, ...]; this DNA has leading axes {host.shape}.')
         return _dicts.to_columns(self._layout, host, self.active(host))
 
     def to_numbers(self, dna: DNA) -> list[Any]:

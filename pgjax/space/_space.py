@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import jax
 
-from pgjax._errors import DnaError, SpaceError, show
+from pgjax._errors import DnaError, PlaceholderError, SpaceError, show
 from pgjax.space import _check, _decode, _encode, _genes, _layout, _trace, _versions
 from pgjax.space._compile import Decoder, compile_decoder
 from pgjax.space._dna import DNA
@@ -143,7 +143,10 @@ class Space(PointMethods):
             return self._batch(self.encode, value)
         if not self._unresolved:
             return DNA(*_encode.encode(self._layout, value))
-        value = resolve(value)
+        try:
+            value = resolve(value)
+        except PlaceholderError as error:  # what stands above a value in this space is not above it there
+            raise DnaError(f'The object is no point of the space: {error}') from error
         choices, floats = _encode.encode(self._layout, value)
         _encode.check_resolved(self._plain_decoder(choices.tolist(), floats.tolist()), value)
         return DNA(choices, floats)
@@ -280,6 +283,8 @@ def search_space(template: Any, where: Where = None) -> Space:
     """
     from pgjax.symbolic import symbolic
 
+    if where is not None and not callable(where):
+        raise SpaceError(f'where must be a function of a hole, or None, got {type(where).__name__} {show(where)}.')
     if isinstance(template, Space):
         return template if where is None else Space(template.template, where)
     if not isinstance(template, (Object, dict, list, tuple)):
