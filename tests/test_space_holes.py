@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -156,6 +157,14 @@ def test_arithmetic_on_numbers_and_between_holes():
     point = space.decode(space.from_numbers([1.5, 1, 3, 2]))
     assert point == {'a': 3.0, 'b': 1.75, 'c': 8, 'd': -2}
     assert space.from_numbers([1.5, 1, 3, 2]) == space.encode(point)
+
+
+@pytest.mark.parametrize('name', ['add', 'sub', 'mul', 'truediv', 'floordiv', 'mod', 'pow'])
+def test_operators_take_a_hole_on_either_side(name):
+    operate = getattr(operator, name)
+    for hole in (pg.oneof([2, 3]), pg.intv(2, 3)):
+        space = pg.search_space([operate(hole, 7), operate(7, hole)])
+        assert [space.decode(d) for d in space.iterate()] == [[operate(x, 7), operate(7, x)] for x in (2, 3)]
 
 
 def test_a_candidate_is_checked_where_it_stands():

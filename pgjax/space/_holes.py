@@ -91,6 +91,9 @@ class Hole(Placeholder, Object):
     def __mod__(self, other: Any) -> Any:
         return self._operate('mod', self, other)
 
+    def __rmod__(self, other: Any) -> Any:
+        return self._operate('mod', other, self)
+
     def __pow__(self, other: Any) -> Any:
         return self._operate('pow', self, other)
 
