@@ -178,3 +178,9 @@ def test_a_literal_of_several_candidates_is_refused():
     space = pg.search_space(pg.Dict(a=pg.oneof(CALLED_ALIKE['long texts'])))
     with pytest.raises(pg.DnaError, match=r"a: 2 candidates are called .*'0/3'"):
         space.from_dict({'a': space.decision('a').literals[1]})
+
+
+def test_an_array_of_no_points_is_an_empty_batch():
+    space = pg.search_space([pg.oneof([1, 2]), pg.floatv(0.0, 1.0)])
+    dna = space.from_numbers(np.zeros((0, 2)))
+    assert dna.choices.shape == dna.floats.shape == (0, 1)

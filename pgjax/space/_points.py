@@ -237,7 +237,8 @@ class PointMethods(ArrayMethods):
           DnaError: too few or too many numbers, or one that does not fit its decision.
         """
         given = _dicts.listed(numbers)
-        if given and isinstance(given[0], (list, tuple, np.ndarray, jax.Array)) and np.ndim(given[0]):
+        is_several = given and isinstance(given[0], (list, tuple, np.ndarray, jax.Array)) and np.ndim(given[0])
+        if is_several or getattr(numbers, 'ndim', 1) > 1:  # the rows of an array may be none
             return self._batch(self.from_numbers, given)
         return self.check(_dicts.from_numbers(self._layout, given))
 
