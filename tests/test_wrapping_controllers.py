@@ -312,6 +312,27 @@ def test_parents_of_a_portfolio_are_trials_of_the_study(share):
     np.testing.assert_array_equal(choices[[12, 20, 28]], choices[[7, 15, 23]])
 
 
+def test_parents_of_a_portfolio_are_known_after_batches_told_in_part():
+    """A merge tells 7 of 8 points: the next batch begins anew with the rows of the first controller."""
+    controller = search.Portfolio([RECORDING.resized(3), RANDOM, Recording(batch_size=1)], share=False)
+
+    def ahead(study, batches):
+        for _ in range(batches):
+            study = study.tell(trials := study.ask(), {'y': np.zeros(len(trials))})
+        return study
+
+    def start(controller):
+        return search.Study(SMALL, controller, objectives='y')
+
+    study = ahead(start(controller), 1).merge(ahead(start(RANDOM.resized(15)), 1))
+    study = ahead(ahead(study, 2).merge(ahead(start(RANDOM.resized(1)), 1)), 2)
+    choices, parents = study.history.dna.choices, study.history.parents[:, 0]
+    children = np.flatnonzero(parents >= 0)
+    assert children.tolist() == [23, 30, 31, 38, 40, 47, 48, 55]
+    assert parents[children].tolist() == [18, 15, 25, 30, 39, 38, 42, 47], 'the last trial of the same controller'
+    np.testing.assert_array_equal(choices[children], choices[parents[children]])
+
+
 # --- in a study
 
 
