@@ -144,14 +144,24 @@ def test_failed_points_are_never_parents_while_others_are_known():
     assert (np.asarray(state.population.fitness) > -np.inf).all()
 
 
+TOURNAMENTS = {
+    'regularized': search.RegularizedEvolution(population_size=8, tournament_size=2, memory=0),
+    'genetic': search.Genetic(population_size=8),
+    'evolution': search.Evolution(8, 8, selectors.Tournament(8) >> mutators.Gaussian(), selectors.Last(8)),
+    'nsga2': search.NSGA2(population_size=8),
+}
+
+
+@pytest.mark.parametrize('name, objectives', [*((n, 1) for n in TOURNAMENTS), ('evolution', 2), ('nsga2', 2)])
 @pytest.mark.parametrize('batch_size', [1, 3, 100])
-def test_a_tournament_of_failed_points_has_no_winner(batch_size):
-    """One point in eight succeeds, and tournaments are of two: the best one is the parent where both have failed."""
-    controller = search.RegularizedEvolution(population_size=8, tournament_size=2, batch_size=batch_size, memory=0)
-    study = search.Study(SMALL, controller, objectives='y')
+def test_a_tournament_of_failed_points_has_no_winner(name, objectives, batch_size):
+    """One point in eight succeeds, and tournaments are of two: nobody who failed is a parent."""
+    controller = TOURNAMENTS[name].rebind(batch_size=batch_size)
+    study = search.Study(SMALL, controller, objectives=['y', 'z'][:objectives])
     for _ in range(max(4, 12 // batch_size)):
         trials = study.ask()
-        study = study.tell(trials, {'y': np.array([1.0 if t.id % 8 == 0 else np.nan for t in trials])})
+        y = np.array([1.0 if t.id % 8 == 0 else np.nan for t in trials])
+        study = study.tell(trials, {'y': y, 'z': -y})
     parents = study.history.parents[study.history.parents >= 0]
     assert len(parents) and (parents % 8 == 0).all()
 

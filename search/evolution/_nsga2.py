@@ -27,7 +27,7 @@ class NSGA2State:
 
     Attributes:
       dna: int32[P, C] and float32[P, F].
-      fitness: float32[P, M], -inf in a slot never filled; those come last.
+      fitness: float32[P, M], -inf where it failed, and in a slot never filled; those come last, in this order.
       fingerprint: uint32[P, 2], of the points.
       repeated: bool[P], whether an earlier slot has the same point.
       trial: int32[P], the id of the trial that filled the slot; -1 if none did.
@@ -53,7 +53,7 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
     by the crowded comparison (the lower front, in it the less crowded); each pair has two children, by crossover with
     probability `crossover_rate` and then a mutation each. Of the population and all new points the best P survive,
     front by front, and of the front that does not fit whole the least crowded. Ends of a front are infinitely far from
-    everyone. Points that failed come last.
+    everyone. Points that failed come last, and are in no tournament.
 
     Departures from the paper: a child that is the same point as another individual comes last in the sorting
     (`unique`; pymoo does likewise); crossover is uniform over decisions and mutation changes one of them, for
@@ -99,9 +99,9 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         require_key(key, self)
         random_key, select_key, cross_key, mutate_key = jax.random.split(key, 4)
         size = self.batch_size
-        filled = jnp.maximum((state.trial >= 0).sum(), 1)
+        known = (state.fitness[:, 0] > -jnp.inf).sum()  # failed ones come last: they meet nobody
         pairs = -(-size // 2)
-        rivals = draw_below(select_key, (2, 2, pairs), filled, self.population_size)
+        rivals = draw_below(select_key, (2, 2, pairs), known, self.population_size)
         couples = rivals.min(0).T  # slots are in order of the crowded comparison: the lower one wins
         crossed = _crossed(space, cross_key, state.dna, couples, self.crossover_rate)[:size]
         is_seed = is_random(state, state.fitness, size=size, until=self.population_size)
@@ -122,7 +122,8 @@ class NSGA2(Controller, type_name='pgjax.search.NSGA2'):
         if self.unique:
             repeated = repeats(fingerprint, state.fingerprint, state.trial >= 0)
         repeated = jnp.concatenate([state.repeated, repeated])
-        order = best_first(values, self.population_size, jnp.where(trial < 0, 2, repeated), tiers=3)
+        tier = jnp.where(trial < 0, 3, jnp.where(values[:, 0] == -jnp.inf, 2, repeated))
+        order = best_first(values, self.population_size, tier, tiers=4)
         return dataclasses.replace(
             state,
             dna=everyone[order],

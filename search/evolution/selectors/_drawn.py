@@ -80,6 +80,8 @@ class Proportional(Selector, type_name='pgjax.search.evolution.selectors.Proport
 class Tournament(Selector, type_name='pgjax.search.evolution.selectors.Tournament'):
     """The winners of tournaments among individuals drawn with replacement; of equals the first drawn wins.
 
+    Where all that meet have failed, the best of the population wins.
+
     Attributes:
       size: how many meet in one tournament.
       key: what makes an individual good, as for `Top`.
@@ -96,12 +98,16 @@ class Tournament(Selector, type_name='pgjax.search.evolution.selectors.Tournamen
         if value is None and population.fitness.shape[-1] > 1:
             place = jnp.arange(len(population))
             value = jnp.zeros(len(population)).at[ranked(population)].set(-place.astype(jnp.float32))
+            value = jnp.where(population.fitness[:, 0] > -jnp.inf, value, -jnp.inf)
         value = population.fitness[:, 0] if value is None else value
-        return winners(key, (rows,), self.size, value, population.count), count
+        succeeded = population.mask & (value > -jnp.inf)
+        best = jnp.argmax(jnp.where(succeeded, value, -jnp.inf)).astype(jnp.int32)
+        otherwise = jnp.where(succeeded[best], best, -1)
+        return winners(key, (rows,), self.size, value, population.count, otherwise), count
 
 
 def winners(
-    key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, count: Any, otherwise: Any = None
+    key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, count: Any, otherwise: Any = -1
 ) -> jax.Array:
     """int32[shape], rows of the best of `size` rows drawn below `count`; of equals the first drawn. NaN never wins.
 
@@ -111,7 +117,7 @@ def winners(
       size: rivals in one tournament.
       value: float[N].
       count: int32[], how many rows take part.
-      otherwise: int32[], the row that wins where all rivals are -inf or NaN; the first drawn by default.
+      otherwise: int32[], the row that wins where all rivals are -inf or NaN; the first drawn if below 0.
     """
     rivals = draw_below(key, (size, *shape), count, value.shape[0])
     value = jnp.where(jnp.isnan(value), -jnp.inf, value)
@@ -122,7 +128,7 @@ def winners(
 
     first = rivals[0], value[rivals[0]]
     row, best = jax.lax.fori_loop(1, size, meet, first, unroll=min(_UNROLLED, max(1, size - 1)))
-    return row if otherwise is None else jnp.where(best > -jnp.inf, row, otherwise)
+    return jnp.where((best > -jnp.inf) | (otherwise < 0), row, otherwise)
 
 
 def draw_below(key: jax.Array, shape: tuple[int, ...], bound: Any, most: int) -> jax.Array:
