@@ -180,6 +180,38 @@ def test_the_memory_forgets_the_oldest_of_a_full_bucket():
     assert max(map(len, twin.buckets)) == _memory.BUCKET
 
 
+@pytest.mark.parametrize('number', [200, 2000])
+def test_a_batch_may_be_larger_than_the_memory(number):
+    """Of what does not fit the last of each bucket stay, in whatever order a device writes."""
+    from pgjax.search._wrappers import _memory
+
+    twin, memory = Memory(4, _memory.BUCKET), _memory.empty(64)
+    prints = np.random.default_rng(1).permutation(2 * number)[: 2 * number].reshape(number, 2).astype(np.uint32)
+    memory = jax.jit(_memory.learn)(memory, prints[:40])
+    memory = jax.jit(_memory.learn)(memory, np.concatenate([prints[10:], prints[50:90]]))
+    for row in prints:
+        twin.add(row)
+    np.testing.assert_array_equal(jax.jit(_memory.contains)(memory, prints), [twin.has(row) for row in prints])
+    counted = np.bincount(prints[:, 0] % 4, minlength=4)
+    np.testing.assert_array_equal(memory.written, counted)
+
+
+@pytest.mark.parametrize('number', [7, 40, 1500])
+def test_no_settled_row_gives_way_to_an_equal_one(number):
+    from pgjax.search._wrappers import _memory
+
+    rng = np.random.default_rng(number)
+    prints = rng.integers(0, number, (number, 2)).astype(np.uint32) % np.uint32(max(2, number // 20))
+    settled = np.zeros(number, bool)
+    settled[[np.flatnonzero((prints == row).all(1))[-1] for row in prints[:: number // 3]]] = True
+    order = np.argsort(~settled, kind='stable')
+    seen, expected = set(), np.zeros(number, bool)
+    for row in order:
+        expected[row] = tuple(prints[row]) in seen
+        seen.add(tuple(prints[row]))
+    np.testing.assert_array_equal(jax.jit(_memory.repeats)(prints, settled), expected)
+
+
 # --- Prior
 
 

@@ -145,12 +145,10 @@ class Dedup(Controller, type_name='pgjax.search.Dedup'):
     def tell(self, space: Space, state: DedupState, dna: DNA, fitness: Any) -> State:
         """The controller learns; points that it has not proposed are remembered too."""
         dna = jax.tree.map(jnp.asarray, dna)
-        prints = space.fingerprint(dna)
-        new = ~_memory.contains(state.memory, prints) & ~_memory.repeats(prints)
         return dataclasses.replace(
             state,
             inner=self.controller.tell(space, state.inner, dna, fitness),
-            memory=_memory.remember(state.memory, prints, new),
+            memory=_memory.learn(state.memory, space.fingerprint(dna)),
         )
 
     def _repeat(self, draw: Callable[[_Draft], _Draft], draft: _Draft) -> _Draft:
@@ -162,8 +160,7 @@ class Dedup(Controller, type_name='pgjax.search.Dedup'):
         stale = draft.stale[:, None]
         mended = jax.tree.map(lambda new, old: jnp.where(stale, new, old), dna, draft.dna)
         prints = space.fingerprint(mended)
-        good_first = jnp.argsort(draft.stale, stable=True)  # so that no good row gives way to a new one
-        repeats = jnp.zeros_like(draft.stale).at[good_first].set(_memory.repeats(prints[good_first]))
+        repeats = _memory.repeats(prints, settled=~draft.stale)  # no good row gives way to a new one
         return dataclasses.replace(
             draft,
             attempt=draft.attempt + 1,
