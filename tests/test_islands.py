@@ -170,6 +170,15 @@ def test_species_share_what_they_earn():
     assert sorted(heirs) == [2.0] + [3.0] * 5  # the better half of 11, rounded up
 
 
+def test_shares_of_fitness_whose_extent_is_infinite():
+    """Two species of one: the better one has nearly all children, and the failed point none."""
+    state = grown([0.1, 0.5, 0.9], [3e38, -3e38, math.nan])
+    shares, fitness = np.asarray(NEAT.shares(state)), state.fitness.tolist()
+    by_fitness = dict(zip(fitness, shares / shares.sum(), strict=True))
+    assert by_fitness[np.float32(3e38)] == pytest.approx(13 / 14)
+    assert by_fitness[np.float32(-3e38)] == pytest.approx(1 / 14)
+
+
 def test_shares_where_all_are_equal_or_failed():
     state = grown([0.5] * 12, [1.0] * 12)
     assert np.count_nonzero(np.asarray(NEAT.shares(state))) == 6

@@ -147,10 +147,11 @@ class NEAT(Controller, type_name='pgjax.search.NEAT'):
     def shares(self, state: NEATState) -> jax.Array:
         """float32[P], not normalized: the part of the next children that each individual has."""
         succeeded = jnp.isfinite(state.fitness)
-        worst = jnp.min(jnp.where(succeeded, state.fitness, jnp.inf))
-        extent = jnp.max(jnp.where(succeeded, state.fitness - worst, 0.0))
-        least = jnp.where(extent > 0, extent / self.population_size, 1.0)  # the worst has a share as well
-        above = jnp.where(succeeded, state.fitness - worst + least, 0.0)
+        part = state.fitness / 16  # else distances could be infinite, and their inverses subnormal
+        worst = jnp.min(jnp.where(succeeded, part, jnp.inf))
+        extent = jnp.max(jnp.where(succeeded, part - worst, 0.0))
+        least = 1 / self.population_size  # the worst has a share as well
+        above = jnp.where(succeeded, (part - worst) / jnp.where(extent > 0, extent, 1.0) + least, 0.0)
         members = self._members(state.species)
         size = jnp.maximum(members.sum(-1), 1)
         mean = (members * above).sum(-1) / size  # what its members have when each is divided by the size
