@@ -12,7 +12,7 @@ import numpy as np
 
 from pgjax._errors import ControllerError, SpaceError
 from pgjax.search._controller import Controller, parents_of, sanitize
-from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, resolve_batch, trial_key
+from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, require_evaluate, resolve_batch, trial_key
 from pgjax.search._history import History, best_row, front_rows, rows_of
 from pgjax.search._keys import require_key
 from pgjax.search._objective import Objective, as_objectives, check_metrics
@@ -108,6 +108,7 @@ def compile_search(
     Raises:
       SpaceError: the space has structural decisions, which one program cannot decide.
       ControllerError: the controller works on the host alone, or a setting makes no sense.
+      EvaluatorError: `evaluate` cannot be called so.
 
     >>> import jax, pgjax as pg
     >>> from pgjax import search
@@ -118,6 +119,7 @@ def compile_search(
     {'x': 2.0}
     """
     check_settings(controller, 0, tile, batch)
+    require_evaluate(evaluate)
     space = search_space(space)
     if space.structural:
         names = ', '.join(d.id for d in space.structural[:5])

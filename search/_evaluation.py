@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import inspect
 import os
 import time
 import zlib
@@ -22,7 +23,7 @@ import numpy as np
 from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, TopologyError, shorten, show
 from pgjax.search._objective import Objective, check_metrics
 from pgjax.space import DNA, Space
-from pgjax.symbolic._traced import note_traced
+from pgjax.symbolic._traced import TRACED, note_traced
 
 Evaluate = Callable[[Any, jax.Array], Any]
 Batch = Literal['auto', 'vmap', 'map']
@@ -75,8 +76,36 @@ def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
+def require_evaluate(evaluate: Any) -> None:
+    """Raises EvaluatorError for what cannot be called as `evaluate(exp, key)`."""
+    if not callable(evaluate):
+        raise EvaluatorError(f'evaluate must be a function of (exp, key), got {type(evaluate).__name__}.')
+    try:
+        signature = inspect.signature(evaluate)
+    except (TypeError, ValueError):  # of extension modules: they are called as they are
+        return
+    try:
+        signature.bind('exp', 'key')
+    except TypeError as error:
+        raise EvaluatorError(
+            f'evaluate is called as evaluate(exp, key), and takes {signature}: {error}. Take both, used or not.'
+        ) from error
+
+
 class Evaluator:
-    """Runs `evaluate` over populations: one program for each structure, kept for as long as the evaluator lives."""
+    """Runs `evaluate` over populations: one program for each structure, kept for as long as the evaluator lives.
+
+    Args:
+      evaluate: `evaluate(exp, key)` returns a dict of scalar metrics; pure JAX.
+      objectives: the metrics that must be among them.
+      tile: how many members run together on each device.
+      batch: how they run: 'vmap' side by side, 'map' one after the other.
+      mesh: of the one axis 'pop'; the first device by default.
+
+    Raises:
+      EvaluatorError: `evaluate` cannot be called so.
+      TopologyError: the mesh has other axes.
+    """
 
     def __init__(
         self,
@@ -87,6 +116,7 @@ class Evaluator:
         batch: Literal['vmap', 'map'] = 'vmap',
         mesh: jax.sharding.Mesh | None = None,
     ):
+        require_evaluate(evaluate)
         self._programs: dict[Any, Any] = {}
         self._evaluate = evaluate
         self._objectives = tuple(objectives)
@@ -170,9 +200,10 @@ class Evaluator:
             raise
         except Exception as error:  # user code: anything may come
             exp = space.decode(dna[tile.rows[0]])
+            cure = next((note for note in getattr(error, '__notes__', ()) if note.startswith(TRACED)), None)
             raise EvaluatorError(
                 f'evaluate raised {type(error).__name__} for trials {sorted(set(tile.trials.tolist()))[:8]}, '
-                f'structure {exp!r}: {error}'
+                f'structure {exp!r}: {cure or error}'
             ) from error
 
     def _run_tile(self, population: Any, trials: jax.Array, key: jax.Array) -> dict[str, jax.Array]:

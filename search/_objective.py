@@ -105,10 +105,10 @@ def check_metrics(metrics: Any, objectives: Sequence[Objective], what: str = 'ev
             raise FitnessError(f'{what}: metric names are strings, got {show(name)}.')
         shape = shape_of(value)
         if shape != () or not _is_number(value):
-            came = type(value).__name__ if not shape else f'an array of shape {list(shape)}'
-            raise FitnessError(
-                f'{what}: the metric {name!r} must be a scalar number, got {came}. Reduce it, e.g. by mean.'
-            )
+            came = f'{type(value).__name__} {show(value)}'
+            if shape:
+                came = f'an array of shape {list(shape)}. Reduce it, e.g. by mean'
+            raise FitnessError(f'{what}: the metric {name!r} must be a scalar number, got {came}.')
         if type(value) is int and not _is_float(value):
             raise FitnessError(
                 f'{what}: the metric {name!r} is an int of {value.bit_length()} bits, larger than any float. '

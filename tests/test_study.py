@@ -155,9 +155,24 @@ def test_an_evaluator_that_fails_as_its_program_runs(tmp_path):
 def test_an_evaluator_that_branches_on_a_leaf_is_told_which_and_the_cure():
     with pytest.raises(pg.EvaluatorError) as caught:
         run(make(), evaluate=lambda exp, key: {'y': 1.0 if exp.x > 0 else 0.0})
-    notes = ' '.join(caught.value.__cause__.__notes__)
-    assert 'traced leaves of this Dict: x.' in notes
-    assert 'static=True' in notes
+    for words in (str(caught.value), ' '.join(caught.value.__cause__.__notes__)):
+        assert 'traced leaves of this Dict: x.' in words
+        assert 'static=True' in words
+
+
+@pytest.mark.parametrize(
+    ('evaluate', 'words'),
+    [
+        (None, r'evaluate must be a function of \(exp, key\), got NoneType'),
+        (lambda exp: {'y': exp.x}, r'evaluate\(exp, key\), and takes \(exp\): too many positional'),
+        (lambda exp, key, rate: {'y': exp.x}, r'takes \(exp, key, rate\): missing a required argument'),
+    ],
+)
+def test_an_evaluator_that_cannot_be_called_is_refused_before_any_trial(evaluate, words):
+    with pytest.raises(pg.EvaluatorError, match=words):
+        run(make(), evaluate=evaluate)
+    with pytest.raises(pg.EvaluatorError, match=words):
+        search.compile(pg.Dict(x=pg.floatv(0.0, 1.0)), evaluate, search.Random(), objectives='y')
 
 
 def test_an_evaluator_cannot_change_its_experiment():

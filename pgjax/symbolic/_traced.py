@@ -15,6 +15,7 @@ _ASKED_FOR_A_VALUE = (
     jax.errors.TracerIntegerConversionError,
 )
 _MOST_PATHS = 8
+TRACED = 'traced leaves of this '  # how the note begins
 
 
 def note_traced(error: Exception, value: Any) -> None:
@@ -33,7 +34,7 @@ def note_traced(error: Exception, value: Any) -> None:
     names = ', '.join(str(from_jax_keys(path)) or 'the root' for path in found[:_MOST_PATHS])
     more = f' and {len(found) - _MOST_PATHS} more' if len(found) > _MOST_PATHS else ''
     error.add_note(
-        f'traced leaves of this {type(value).__name__}: {names}{more}. Python control flow needs a value that is '
+        f'{TRACED}{type(value).__name__}: {names}{more}. Python control flow needs a value that is '
         'structure: declare the field with pg.field(static=True), or decide by jnp.where or jax.lax.cond.'
     )
 
