@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import jax
 
@@ -52,7 +52,7 @@ class Feedback:
 
     def __call__(
         self,
-        reward: float | Sequence[float] | None = None,
+        reward: SupportsFloat | Sequence[SupportsFloat] | None = None,
         metrics: Mapping[str, Any] | None = None,
         *,
         step: int | None = None,
@@ -79,7 +79,7 @@ class Feedback:
 
     def add_measure(
         self,
-        reward: float | Sequence[float] | None = None,
+        reward: SupportsFloat | Sequence[SupportsFloat] | None = None,
         metrics: Mapping[str, Any] | None = None,
         *,
         step: int | None = None,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar, assert_type
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from annotated_types import Gt
 
 import pgjax as pg
@@ -182,3 +183,7 @@ result = search.run(
     generations=1,
 )
 best: Any = result.best
+
+for point, feedback in pg.sample(Adam(lr=pg.floatv(1e-4, 1e-1)), search.Random(batch_size=4), num_trials=4):
+    feedback.add_measure(np.float32(0.5))
+    feedback(evaluate(point, feedback.key)['loss'])
