@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import jax
@@ -33,6 +35,23 @@ class Controller(Object):
 
     Attributes:
       batch_size: B, the number of points of one `ask`: a field, or a property of a controller made of others.
+
+    >>> import jax, jax.numpy as jnp, pgjax as pg
+    >>> from pgjax import search
+    >>> class Climb(search.Controller):
+    ...   batch_size: int = 8
+    ...   step: float = 0.1
+    ...   def init(self, space, key, num_objectives=1):
+    ...     return space.random(key).floats, -jnp.inf
+    ...   def ask(self, space, state, key):
+    ...     points = space.random(key, (self.batch_size,))
+    ...     return pg.DNA(points.choices, state[0] + self.step * (points.floats - state[0])), state
+    ...   def tell(self, space, state, dna, fitness):
+    ...     top = jnp.argmax(fitness[:, 0])
+    ...     better = fitness[top, 0] > state[1]  # never so where it is NaN
+    ...     return jax.tree.map(lambda new, old: jnp.where(better, new, old), (dna.floats[top], fitness[top, 0]), state)
+    >>> space = pg.search_space(pg.Dict(x=pg.floatv(0.0, 1.0)))
+    >>> search.testing.check_controller(Climb(), space)
     """
 
     if TYPE_CHECKING:
@@ -75,6 +94,38 @@ class Controller(Object):
 
         NaN or -inf means failed: ranked last and never a parent while anything else is known.
         """
+
+
+@contextlib.contextmanager
+def noting_untraceable(controller: Controller, method: str) -> Iterator[None]:
+    """Notes, on JAX's error for a method that looks at what is traced, what a controller is to do about it."""
+    try:
+        yield
+    except (
+        jax.errors.ConcretizationTypeError,
+        jax.errors.TracerArrayConversionError,
+        jax.errors.TracerIntegerConversionError,
+    ) as error:
+        error.add_note(
+            f'{type(controller).__name__}.{method} is compiled: decide by jnp.where or jax.lax.cond, or give the class '
+            'a property `traceable` that is False, and it is called on the host.'
+        )
+        raise
+
+
+def require_proposals(controller: Controller, asked: Any) -> None:
+    """Raises ControllerError unless an `ask` gave as many points as it should, and a state."""
+    match asked:
+        case DNA() as dna, _ if dna.shape == (controller.batch_size,):
+            return
+        case DNA() as dna, _:
+            came = f'points of shape {dna.shape}'
+        case _:
+            came = f'{type(asked).__name__} {show(asked)}'
+    raise ControllerError(
+        f'{type(controller).__name__}.ask must give (dna, state), points of shape ({controller.batch_size},) by its '
+        f'batch_size; got {came}.'
+    )
 
 
 def require(condition: bool, controller: Object, setting: str, allowed: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pgjax._errors import ControllerError, StudyMismatchError, show
 from pgjax.search import _branch, _checkpoint, _document
-from pgjax.search._controller import Controller
+from pgjax.search._controller import Controller, noting_untraceable, require_proposals
 from pgjax.search._evaluation import ASK, Batch
 from pgjax.search._history import History, rows_of
 from pgjax.search._host import DrawsAhead, HostController
@@ -255,11 +255,15 @@ def check_settings(controller: Any, seed: Any, tile: Any, batch: Any) -> None:
 
 
 def _ask(space: Space, controller: Controller, state: Any, key: jax.Array, generation: Any) -> tuple[DNA, Any]:
-    return controller.ask(space, state, jax.random.fold_in(jax.random.fold_in(key, ASK), generation))
+    with noting_untraceable(controller, 'ask'):
+        asked = controller.ask(space, state, jax.random.fold_in(jax.random.fold_in(key, ASK), generation))
+    require_proposals(controller, asked)
+    return asked
 
 
 def _learn(space: Space, controller: Controller, state: Any, dna: DNA, fitness: Any) -> Any:
-    return controller.tell(space, state, dna, fitness)
+    with noting_untraceable(controller, 'tell'):
+        return controller.tell(space, state, dna, fitness)
 
 
 _compiled_ask = jax.jit(_ask, static_argnums=0)

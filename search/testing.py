@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax.search._controller import Controller, State
+from pgjax._errors import show
+from pgjax.search._controller import Controller, State, noting_untraceable
 from pgjax.space import DNA, Space, floatv, intv, manyof, oneof, search_space
 from pgjax.symbolic import Dict
 
@@ -47,19 +49,18 @@ def check_controller(controller: Controller, space: Space | None = None, *, num_
     space = mixed_space() if space is None else space
     key = jax.random.key(0)
     state = controller.init(space, key, num_objectives)
-    shapes = _shapes(state)
-    compiled = jax.jit if controller.traceable else lambda fn: fn
-    ask = compiled(lambda s, k: controller.ask(space, s, k))
-    tell = compiled(lambda s, d, f: controller.tell(space, s, d, f))
+    first = state
+    ask, tell = _compiled(controller, space)
     for round_, round_key in enumerate(jax.random.split(key, 6)):
         dna, asked = ask(state, round_key)
         _check_proposals(controller, space, dna)
-        again, _ = ask(state, round_key)
-        assert again == dna, 'ask is no pure function of state and key'
-        assert _shapes(asked) == shapes, 'ask changed the shape of the state'
+        # Traced anew: in a program that is run again, randomness from elsewhere would be a constant.
+        again, _ = (ask if round_ else _compiled(controller, space)[0])(state, round_key)
+        assert again == dna, 'ask is no pure function of state and key: draw every random number from the key'
+        _check_like(first, asked, 'ask')
         told = dna if round_ % 2 else dna[: max(1, controller.batch_size // 2)]
         state = tell(asked, told, _fitness(round_, len(told), num_objectives))
-        assert _shapes(state) == shapes, 'tell changed the shape of the state'
+        _check_like(first, state, 'tell')
 
 
 def check_on_host(
@@ -100,6 +101,32 @@ _tell = jax.jit(
 )
 
 
+def _compiled(controller: Controller, space: Space) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """`ask` and `tell` over one space, each one program if the controller is traceable."""
+
+    def ask(state: State, key: jax.Array) -> tuple[DNA, State]:
+        with noting_untraceable(controller, 'ask'):
+            asked = controller.ask(space, state, key)
+        assert isinstance(asked, tuple) and len(asked) == 2, f'ask must give (dna, state), gave {show(asked)}'
+        return asked
+
+    def tell(state: State, dna: DNA, fitness: jax.Array) -> State:
+        with noting_untraceable(controller, 'tell'):
+            return controller.tell(space, state, dna, fitness)
+
+    return (jax.jit(ask), jax.jit(tell)) if controller.traceable else (ask, tell)
+
+
+def _check_like(first: State, state: State, method: str) -> None:
+    """Asserts that a state has the structure, shapes and dtypes of the first one; names what has not."""
+    before, after = jax.tree.structure(first), jax.tree.structure(state)
+    assert before == after, f'{method} changed the structure of the state, from {before} to {after}'
+    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(first), jax.tree.leaves(state), strict=True):
+        was, came = (f'{jnp.result_type(leaf)}{list(jnp.shape(leaf))}' for leaf in (old, new))
+        where = jax.tree_util.keystr(path)
+        assert was == came, f'{method} changed the shape of the state: state{where} was {was} and is {came}'
+
+
 def _check_same(compiled: Any, on_host: Any, what: str) -> None:
     assert _shapes(compiled) == _shapes(on_host), f'{what}: {_shapes(compiled)} compiled, {_shapes(on_host)} in NumPy'
     for path, leaf in jax.tree_util.tree_leaves_with_path(on_host):
@@ -110,11 +137,14 @@ def _check_same(compiled: Any, on_host: Any, what: str) -> None:
 
 
 def _check_proposals(controller: Controller, space: Space, dna: DNA) -> None:
-    assert dna.shape == (controller.batch_size,), f'ask gave points of shape {dna.shape}'
-    assert dna.choices.dtype == jnp.int32 and dna.floats.dtype == jnp.float32, 'genes have the wrong dtype'
+    wanted = (controller.batch_size,)
+    assert dna.shape == wanted, f'ask gave points of shape {dna.shape}; by its batch_size it is {wanted}'
+    dtypes = dna.choices.dtype, dna.floats.dtype
+    assert dtypes == (jnp.int32, jnp.float32), f'choices are int32 and floats float32; ask gave {dtypes}'
     host = jax.tree.map(np.asarray, dna)
-    assert not np.asarray(space.violations(host)).any(), 'ask proposed illegal points'
-    assert host == jax.tree.map(np.asarray, space.canonical(host)), 'proposals are not canonical'
+    illegal = np.asarray(space.violations(host)).any(-1)
+    assert not illegal.any(), f'ask proposed illegal points; space.repair makes them legal: {host[illegal.argmax()]}'
+    assert host == jax.tree.map(np.asarray, space.canonical(host)), 'proposals are not canonical; see space.canonical'
 
 
 def _fitness(round_: int, number: int, num_objectives: int) -> jax.Array:

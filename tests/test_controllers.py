@@ -1,6 +1,7 @@
 """Controllers: one contract for all, and what is special to each."""
 
 import collections
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -275,3 +276,89 @@ def test_states_keep_their_form_where_jax_has_64_bits(name):
             (x.shape, x.dtype) for x in jax.tree.leaves(state)
         ]
     assert (dna.choices.dtype, dna.floats.dtype) == (jnp.int32, jnp.float32)
+
+
+class Climber(search.Controller):
+    """Random points around the best one; what derives from it breaks one rule of the contract."""
+
+    batch_size: int = 4
+
+    def init(self, space, key, num_objectives=1):
+        return {'best': space.random(key), 'fitness': jnp.full(num_objectives, -jnp.inf)}
+
+    def ask(self, space, state, key):
+        return space.random(key, (self.batch_size,)), state
+
+    def tell(self, space, state, dna, fitness):
+        top = jnp.argmax(jnp.nan_to_num(fitness[:, 0], nan=-jnp.inf))
+        return {'best': dna[top], 'fitness': fitness[top]}
+
+
+class TooFew(Climber):
+    def ask(self, space, state, key):
+        return space.random(key, (3,)), state
+
+
+class NoState(Climber):
+    def ask(self, space, state, key):
+        return space.random(key, (self.batch_size,))
+
+
+class Illegal(Climber):
+    def ask(self, space, state, key):
+        dna = space.random(key, (self.batch_size,))
+        return pg.DNA(dna.choices + 9, dna.floats), state
+
+
+class OtherRandomness(Climber):
+    def ask(self, space, state, key):
+        return space.random(jax.random.key(np.random.randint(2**30)), (self.batch_size,)), state
+
+
+class Growing(Climber):
+    def tell(self, space, state, dna, fitness):
+        return {'best': dna, 'fitness': fitness[0]}
+
+
+class Forgetful(Climber):
+    def tell(self, space, state, dna, fitness):
+        return {'best': dna[0]}
+
+
+class Branching(Climber):
+    def tell(self, space, state, dna, fitness):
+        return state if fitness[0, 0] > 0 else dict(state)
+
+
+@pytest.mark.parametrize(
+    ('controller', 'words'),
+    [
+        (TooFew, r'points of shape \(3,\); by its batch_size it is \(4,\)'),
+        (NoState, r'ask must give \(dna, state\), gave DNA'),
+        (Illegal, 'illegal points; space.repair makes them legal: DNA'),
+        (OtherRandomness, 'no pure function of state and key: draw every random number from the key'),
+        (Growing, r"tell changed .*: state\['best'\]\.choices was int32\[\d+\] and is int32\[\d, \d+\]"),
+        (Forgetful, r"tell changed the structure of the state, from .*'fitness'.* to "),
+    ],
+)
+def test_the_contract_says_what_is_broken_and_the_cure(controller, words):
+    search.testing.check_controller(Climber())
+    with pytest.raises(AssertionError, match=words):
+        search.testing.check_controller(controller())
+
+
+@pytest.mark.parametrize(
+    ('controller', 'words'),
+    [(TooFew, r'TooFew.ask must .*of shape \(4,\).*; got points of shape \(3,\)'), (NoState, 'NoState.ask must')],
+)
+def test_a_study_refuses_proposals_that_are_not_its_batch(controller, words):
+    with pytest.raises(pg.ControllerError, match=words):
+        search.run([pg.oneof([1.0, 2.0])], lambda e, key: {'y': e[0]}, controller(), objectives='y', generations=1)
+
+
+def test_a_controller_that_looks_at_traced_values_is_told_the_cure():
+    run = functools.partial(search.run, [pg.oneof([1.0, 2.0])], lambda e, key: {'y': e[0]}, objectives='y')
+    for use in (search.testing.check_controller, functools.partial(run, generations=1)):
+        with pytest.raises(jax.errors.TracerBoolConversionError) as caught:
+            use(controller=Branching())
+        assert any('Branching.tell is compiled: ' in note for note in caught.value.__notes__)
