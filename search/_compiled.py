@@ -12,7 +12,7 @@ import numpy as np
 
 from pgjax._errors import ControllerError, SpaceError
 from pgjax.search._controller import Controller, parents_of, sanitize
-from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, require_evaluate, resolve_batch, trial_key
+from pgjax.search._evaluation import ASK, INIT, Batch, Evaluate, require_function, resolve_batch, trial_key
 from pgjax.search._history import History, best_row, front_rows, rows_of
 from pgjax.search._keys import require_key
 from pgjax.search._objective import Objective, as_objectives, check_metrics
@@ -119,7 +119,7 @@ def compile_search(
     {'x': 2.0}
     """
     check_settings(controller, 0, tile, batch)
-    require_evaluate(evaluate)
+    require_function(evaluate, 'evaluate', 'exp', 'key')
     space = search_space(space)
     if space.structural:
         names = ', '.join(d.id for d in space.structural[:5])

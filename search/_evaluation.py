@@ -76,19 +76,20 @@ def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def require_evaluate(evaluate: Any) -> None:
-    """Raises EvaluatorError for what cannot be called as `evaluate(exp, key)`."""
-    if not callable(evaluate):
-        raise EvaluatorError(f'evaluate must be a function of (exp, key), got {type(evaluate).__name__}.')
+def require_function(function: Any, what: str, *arguments: str) -> None:
+    """Raises EvaluatorError for what cannot be called with these arguments; `what` is its name in the message."""
+    given = ', '.join(arguments)
+    if not callable(function):
+        raise EvaluatorError(f'{what} must be a function of ({given}), got {type(function).__name__}.')
     try:
-        signature = inspect.signature(evaluate)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):  # of extension modules: they are called as they are
         return
     try:
-        signature.bind('exp', 'key')
+        signature.bind(*arguments)
     except TypeError as error:
         raise EvaluatorError(
-            f'evaluate is called as evaluate(exp, key), and takes {signature}: {error}. Take both, used or not.'
+            f'{what} is called as {what}({given}), and takes {signature}: {error}. Take them all, used or not.'
         ) from error
 
 
@@ -116,7 +117,7 @@ class Evaluator:
         batch: Literal['vmap', 'map'] = 'vmap',
         mesh: jax.sharding.Mesh | None = None,
     ):
-        require_evaluate(evaluate)
+        require_function(evaluate, 'evaluate', 'exp', 'key')
         self._programs: dict[Any, Any] = {}
         self._evaluate = evaluate
         self._objectives = tuple(objectives)

@@ -390,3 +390,24 @@ def test_a_lineage_is_of_a_slot_that_there_is():
         with pytest.raises(pg.TrialStateError, match='in a population of 4'):
             result.lineage(slot)
     assert len(result.lineage(np.int64(3))) == 2
+
+
+@pytest.mark.parametrize(
+    ('init', 'step', 'words'),
+    [
+        (lambda exp: 0.0, road_step, r'init is called as init\(exp, key\), and takes \(exp\)'),
+        (road.init, lambda x, exp: (x, {'way': x}), r'step\(state, exp, key\), and takes \(x, exp\)'),
+        (road.init, lambda x, exp, key: ((x, x), {'way': x}), r'like the one it got, PyTreeDef\(\*\); got .*\*, \*'),
+        (
+            lambda exp, key: {'n': jnp.int32(0)},
+            lambda s, exp, key: ({'n': s['n'] * exp.rate}, {'way': exp.rate}),
+            r"state\['n'\] was int32\[\] and came back as float32\[\]\. Cast",
+        ),
+        (road.init, lambda x, exp, key: (jnp.ones(3), {'way': x}), r'state was float32\[\] and .* float32\[3\]'),
+    ],
+)
+@pytest.mark.parametrize('batch', ['vmap', 'map'])
+def test_training_that_cannot_go_on_says_which_part_of_the_state_and_the_cure(init, step, words, batch):
+    training = search.Training(init=init, step=step, objectives=['way'], batch=batch)
+    with pytest.raises(pg.EvaluatorError, match=words):
+        search.PBT(population_size=4).run(RATE, training)

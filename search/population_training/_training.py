@@ -8,9 +8,9 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from pgjax._errors import ControllerError, FitnessError, SpaceError, show
+from pgjax._errors import ControllerError, EvaluatorError, FitnessError, SpaceError, shorten, show
 from pgjax.search._controller import sanitize
-from pgjax.search._evaluation import resolve_batch
+from pgjax.search._evaluation import require_function, resolve_batch
 from pgjax.search._objective import Objective, as_objectives, check_metrics
 from pgjax.search._settings import require_seed
 from pgjax.space import DNA, Space, search_space
@@ -29,6 +29,15 @@ class Training(Object, type_name='pgjax.search.Training'):
         update, or an epoch. Where several are made in a row only the metrics of the last are computed.
       objectives: metrics and which way is better; names are maximized.
       batch: how members run: 'vmap' side by side, 'map' one after the other, 'auto' by the backend.
+
+    >>> import jax.numpy as jnp, pgjax as pg
+    >>> from pgjax import search
+    >>> training = search.Training(
+    ...   init=lambda exp, key: jnp.float32(4.0), objectives=[pg.minimize('loss')],
+    ...   step=lambda x, exp, key: (x - exp.rate * x, {'loss': x**2}))
+    >>> halving = search.SuccessiveHalving(population_size=4, min_steps=1, max_steps=4, eta=2)
+    >>> halving.run(pg.Dict(rate=pg.oneof([0.1, 0.5])), training).best.value
+    {'rate': 0.5}
     """
 
     init: Callable[..., Any] = field(doc='(exp, key) -> state')
@@ -57,6 +66,10 @@ class Training(Object, type_name='pgjax.search.Training'):
 
         Returns:
           The new states, the metrics float32[P] after the last step, and fitness float32[P, M] with failed rows -inf.
+
+        Raises:
+          FitnessError: a step does not return a state and metrics.
+          EvaluatorError: the state that it returns is not like the one it got, in structure, shapes and dtypes.
         """
         objectives = as_objectives(list(self.objectives))
 
@@ -67,6 +80,7 @@ class Training(Object, type_name='pgjax.search.Training'):
                 result = self.step(state, exp, jax.random.fold_in(key, number))
                 if not isinstance(result, tuple) or len(result) != 2:
                     raise FitnessError(f'A training step must return (state, metrics), got {show(result)}.')
+                _check_state(state, result[0])
                 return result
 
             # Inside the loop nobody looks at the metrics, so the compiler leaves out what only they need.
@@ -85,10 +99,32 @@ class Training(Object, type_name='pgjax.search.Training'):
         return lambda *members: jax.lax.map(lambda member: fn(*member), members)
 
 
+def _check_state(before: Any, after: Any) -> None:
+    """Raises EvaluatorError unless a step gave a state like the one it got, so that another step can follow."""
+    rule = 'A training step must give a state like the one it got'
+    old, new = jax.tree.structure(before), jax.tree.structure(after)
+    if old != new:
+        raise EvaluatorError(f'{rule}, {shorten(str(old), 150)}; got {shorten(str(new), 150)}.')
+    for (path, was), came in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        # A weak type, that of a Python number, takes on the type that comes.
+        same_type = jax.typeof(was).weak_type or jnp.result_type(was) == jnp.result_type(came)
+        if jnp.shape(was) != jnp.shape(came) or not same_type:
+            raise EvaluatorError(
+                f'{rule}: state{jax.tree_util.keystr(path)} was {_form(was)} and came back as {_form(came)}. '
+                'Cast or reshape it there, or begin with such a one in `init`.'
+            )
+
+
+def _form(leaf: Any) -> str:
+    return f'{jnp.result_type(leaf)}{list(jnp.shape(leaf))}'
+
+
 def require_training(training: Any) -> None:
-    """Raises ControllerError unless it is a `Training`."""
+    """Raises ControllerError unless it is a `Training`, EvaluatorError where its functions take other arguments."""
     if not isinstance(training, Training):
         raise ControllerError(f'training must be a search.Training, got {type(training).__name__} {show(training)}.')
+    require_function(training.init, 'init', 'exp', 'key')
+    require_function(training.step, 'step', 'state', 'exp', 'key')
 
 
 def key_of_seed(seed: Any) -> jax.Array:
