@@ -336,3 +336,10 @@ def test_spaces_with_too_many_points_to_print(capsys, tmp_path):
     (tmp_path / 'huge.py').write_text('import pgjax as pg\nT = pg.List([pg.oneof(range(10)) for _ in range(5000)])\n')
     assert cli.main(['space', f'{tmp_path / "huge.py"}:T']) == 0
     assert '5000 decisions, 1.00e5000 points' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('hole', [pg.oneof([True, False]), pg.intv(0, 3), 2 * pg.floatv(0.0, 1.0), pg.manyof(1, 'ab')])
+def test_a_hole_is_neither_true_nor_false(hole):
+    with pytest.raises(pg.PlaceholderError, match=r'is neither true nor false before it is decided\. Decide it first'):
+        bool(hole)
+    assert pg.materialize([hole], pg.search_space([hole]).first())[0] is not hole

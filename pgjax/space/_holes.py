@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
-from pgjax._errors import FieldTypeError
+from pgjax._errors import FieldTypeError, PlaceholderError, show
 from pgjax.symbolic import List, Object, Placeholder, children, field
 from pgjax.symbolic._object import values_of
 from pgjax.symbolic._pytree import FlatForm
@@ -57,6 +57,13 @@ class Hole(Placeholder, Object):
 
     def _operate_alone(self, name: str, args: tuple[Any, ...]) -> Any:
         return Expression(fn=name, args=list(args))
+
+    def __bool__(self) -> bool:
+        """An open decision is neither true nor false: code that asked would always take the same branch."""
+        raise PlaceholderError(
+            f'{show(self)} is neither true nor false before it is decided. Decide it first (materialize, rebind, or a '
+            'search), compare by `is`, or let pg.derive compute what depends on it.'
+        )
 
     def __add__(self, other: Any) -> Any:
         return self._operate('add', self, other)
@@ -155,7 +162,7 @@ class OneOf(Hole):
         return self._mapped([c._map(fn) if isinstance(c, Hole) else fn(c) for c in self.candidates])
 
     def _mapped(self, results: list[Any]) -> Any:
-        return OneOf(self.name, self.hints, results, self.origin or self)
+        return OneOf(self.name, self.hints, results, self if self.origin is None else self.origin)
 
     def _operate_alone(self, name: str, args: tuple[Any, ...]) -> Any:
         fn = OPERATIONS[name]
