@@ -343,3 +343,26 @@ def test_a_hole_is_neither_true_nor_false(hole):
     with pytest.raises(pg.PlaceholderError, match=r'is neither true nor false before it is decided\. Decide it first'):
         bool(hole)
     assert pg.materialize([hole], pg.search_space([hole]).first())[0] is not hole
+
+
+@pytest.mark.parametrize(
+    ('key', 'words'),
+    [
+        (0, r'random needs a key, jax.random.key\(seed\), got 0'),
+        (None, 'random needs a key'),
+        (
+            jax.random.split(jax.random.key(0), 3),
+            r'random takes one key, got an array of keys of shape \[3\]. Use jax.vmap',
+        ),
+    ],
+)
+def test_randomness_without_a_key(key, words):
+    with pytest.raises(pg.SpaceError, match=words):
+        pg.random_sample([pg.oneof([1, 2])], key, 3)
+
+
+def test_candidates_that_are_no_list():
+    with pytest.raises(pg.SpaceError, match=r'pass a list of candidates, not int 3\.'):
+        pg.oneof(3)
+    with pytest.raises(pg.SpaceError, match=r'not generator, which can be read once'):
+        pg.oneof(n for n in range(3))

@@ -135,3 +135,9 @@ def test_threads_and_tasks_do_not_see_each_other():
         return await asyncio.gather(*(task(n) for n in (2, 3, 4)))
 
     assert [r[0][1] for r in asyncio.run(main())] == [2, 3, 4]
+
+
+def test_code_that_asks_for_nothing_says_where_holes_belong():
+    outside = pg.oneof([1, 2])
+    with pytest.raises(pg.SpaceError, match=r'asked for none .* Call pg.oneof, .* inside the traced function'):
+        pg.trace(lambda: outside)

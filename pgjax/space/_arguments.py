@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ MOST_VALUES = 2**31 - 1  # genes are int32
 def listed(what: str, candidates: Any) -> list[Any]:
     """The candidates of a hole as a list."""
     if not isinstance(candidates, (Sequence, np.ndarray)):
-        raise SpaceError(f'{what}: pass a list of candidates, not {type(candidates).__name__}, which can be read once.')
+        why = ', which can be read once' if isinstance(candidates, Iterator) else f' {show(candidates)}'
+        raise SpaceError(f'{what}: pass a list of candidates, not {type(candidates).__name__}{why}.')
     if len(candidates) == 0:
         raise SpaceError(f'{what}: at least one candidate is needed, got an empty list.')
     return list(candidates)

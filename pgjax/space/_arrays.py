@@ -80,6 +80,12 @@ class ArrayMethods:
 
         Raises:
           SpaceError: `shape` is no shape, or the key is not one key of threefry.
+
+        >>> import jax, pgjax as pg
+        >>> space = pg.search_space([pg.oneof([1, 2]), pg.floatv(0.0, 1.0)])
+        >>> dna = space.random(jax.random.key(0), (3,))
+        >>> dna.choices.shape, dna.floats.shape
+        ((3, 1), (3, 1))
         """
         require_key(key, 'random')
         return _random_points(self, key, _shape(shape), canonical)

@@ -321,6 +321,14 @@ def _holds_dicts(point: Any) -> bool:
 def iter_(value: T, num_examples: int | None = None, where: Where = None) -> Iterator[T]:
     """Every object that a value with holes can become, or the first `num_examples`, in order.
 
+    Args:
+      value: a value with holes.
+      num_examples: how many at most; all by default.
+      where: as in `search_space`.
+
+    Raises:
+      SpaceError: there is no hole to decide, or the space has floats and so no end.
+
     >>> import pgjax as pg
     >>> list(pg.iter([pg.oneof([1, 2]), pg.oneof('ab')], 3))
     [[1, 'a'], [1, 'b'], [2, 'a']]
@@ -334,6 +342,15 @@ def iter_(value: T, num_examples: int | None = None, where: Where = None) -> Ite
 
 def random_sample(value: T, key: jax.Array, n: int, where: Where = None) -> list[T]:
     """`n` random objects of a value with holes.
+
+    Args:
+      value: a value with holes.
+      key: of all of them.
+      n: how many.
+      where: as in `search_space`.
+
+    Raises:
+      SpaceError: there is no hole to decide, `key` is no key, or `n` no number of objects.
 
     >>> import jax
     >>> import pgjax as pg

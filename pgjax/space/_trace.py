@@ -221,6 +221,11 @@ def trace(fn: Callable[[], Any], where: Where = None, *, require_names: bool = F
     collector = _Collector(where, require_names)
     with _inside(collector):
         fn()
+    if not collector.found:
+        raise SpaceError(
+            'There are no decision points: the code asked for none that `where` selects. Call pg.oneof, pg.floatv, '
+            'pg.intv or pg.manyof inside the traced function; holes made before it runs are not its own.'
+        )
     space = Space(Dict._of(collector.found))
     space.selects = where
     return space
