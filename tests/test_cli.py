@@ -257,5 +257,11 @@ def test_other_programs_load_what_a_command_kept(program, tmp_path):
     assert done.returncode == 0
     shown = subprocess.run([*pgjax, 'study', 'show', tmp_path / 's'], check=True, capture_output=True, text=True)
     assert "UnknownObject(\n  'cli_program.Bowl'" in shown.stdout
+    known = subprocess.run(
+        [*pgjax, 'study', 'show', tmp_path / 's', '--import', program], check=True, capture_output=True
+    )
+    assert b'UnknownObject' not in known.stdout and b'Bowl(' in known.stdout
+    unknown = subprocess.run([*pgjax, 'study', 'best', tmp_path / 's'], capture_output=True, text=True)
+    assert unknown.returncode == 1 and 'Here: --import FILE, the Python file' in unknown.stderr
     best = [*pgjax, 'study', 'best', tmp_path / 's', '--import', program]
     assert 'Bowl(' in subprocess.run(best, check=True, capture_output=True, text=True).stdout

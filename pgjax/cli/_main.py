@@ -68,7 +68,7 @@ def _add_study(commands: argparse._SubParsersAction[_Parser]) -> None:
     ):
         action = _command(actions, name, function, words)
         action.add_argument('path', metavar='DIR', help='of the study' if name != 'ls' else 'of studies')
-        if name in ('best', 'report', 'export', 'fork'):
+        if name in ('show', 'best', 'report', 'export', 'fork'):
             action.add_argument(
                 '--import', dest='imports', action='append', default=[], metavar='FILE', help='defines its classes'
             )

@@ -8,9 +8,9 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from pgjax._errors import PgjaxError, StudyNotFoundError, shorten
+from pgjax._errors import PgjaxError, StudyNotFoundError, UnknownTypeError, shorten
 from pgjax.cli._commands import WIDTH, print_best
-from pgjax.cli._target import import_file
+from pgjax.cli._target import TargetError, import_file
 from pgjax.io import from_json
 from pgjax.io._places import is_url, storage_at
 from pgjax.search._store import StudyStore
@@ -46,6 +46,7 @@ def _names(path: str) -> list[str]:
 
 def show(options: argparse.Namespace) -> int:
     """Prints what a study is. Its classes need not be imported: what is unknown is shown as it was stored."""
+    _import(options)
     store = StudyStore.open(options.path)
     generations, trials, best = _progress(store)
     print(f'{generations} generations, {trials} trials, best: {best}\nseed {store.document["seed"]}')
@@ -110,6 +111,13 @@ def _join(path: str, name: str) -> str:
 
 
 def _load(options: argparse.Namespace) -> Study:
+    _import(options)
+    try:
+        return Study.load(options.path)
+    except UnknownTypeError as error:
+        raise TargetError(f'{error} Here: --import FILE, the Python file that defines it.') from error
+
+
+def _import(options: argparse.Namespace) -> None:
     for file in options.imports:
         import_file(file)
-    return Study.load(options.path)

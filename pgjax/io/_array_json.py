@@ -48,7 +48,7 @@ def host_of(value: Any) -> HostArray:
         name = type(value).__name__
         raise EncodeError(
             f'a {name} is more than its numbers (a mask, a unit, other operators), and that would be lost. Store '
-            f'np.asarray(x) and the rest apart, or register a codec: pgjax.io.register_codec({name}, ...)'
+            f'np.asarray(x) and the rest apart, or register a codec: pg.register_codec({name}, ...)'
         )
     if 'Tracer' in type(value).__name__:  # JAX has no public name for them
         raise EncodeError(f'{what} is traced: it has no value yet. Store it outside jit')

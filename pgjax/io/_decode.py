@@ -136,7 +136,7 @@ class Decoder:
             return found
         cure = 'import its module'
         if kind == 'function':
-            cure += ', or register it (pgjax.symbolic.register_function(f, name=...))'
+            cure += ', or register it (pg.register_function(f, name=...))'
         text = f'the {kind} {show(name)} is not registered; {cure} before loading. Nothing is imported by name.'
         return self._unknown(value, depth, Fault(UnknownTypeError, text))
 

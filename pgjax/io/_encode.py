@@ -195,8 +195,8 @@ class Encoder:
             return None
         if name := _registry.function_name(value):
             return {'_type': 'function', 'name': name}
-        hint = 'give it a name, pgjax.symbolic.register_function(f, name="..."), or ' if callable(value) else ''
-        raise EncodeError(f'{hint}register a codec: pgjax.io.register_codec({cls.__name__}, encode=..., decode=...)')
+        hint = 'give it a name, pg.register_function(f, name="..."), or ' if callable(value) else ''
+        raise EncodeError(f'{hint}register a codec: pg.register_codec({cls.__name__}, encode=..., decode=...)')
 
     def _array(self, value: Any) -> dict[str, Any]:
         if self._large is None or value.nbytes < self._large:

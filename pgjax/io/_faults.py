@@ -40,7 +40,7 @@ def unknown_type(name: str) -> Fault:
         return Fault(UnknownTypeError, text)
     module = name.rpartition('.')[0]
     cure = f'Import the module that defines it ({shorten(module, 60)}) before loading' if module else 'Define it first'
-    rest = "pgjax.symbolic.register_alias(old_name, cls) if it was renamed, or unknown='keep'."
+    rest = "pg.register_alias(old_name, cls) if it was renamed, or unknown='keep'."
     return Fault(UnknownTypeError, f'{head}{_registry.suggest_class(name)} {cure}; use {rest}')
 
 
