@@ -244,8 +244,9 @@ class StudyState:
 def check_settings(controller: Any, seed: Any, tile: Any, batch: Any) -> None:
     """Raises ControllerError for settings that make no study."""
     if not isinstance(controller, Controller):
+        hint = ' Call it: a controller is an object.' if isinstance(controller, type) else ''
         raise ControllerError(
-            f'controller must be a search.Controller, got {type(controller).__name__} {show(controller)}.'
+            f'controller must be a search.Controller, got {type(controller).__name__} {show(controller)}.{hint}'
         )
     require_seed(seed)
     if not is_whole(tile) or tile < 1:

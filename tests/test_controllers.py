@@ -356,6 +356,11 @@ def test_a_study_refuses_proposals_that_are_not_its_batch(controller, words):
         search.run([pg.oneof([1.0, 2.0])], lambda e, key: {'y': e[0]}, controller(), objectives='y', generations=1)
 
 
+def test_a_class_of_controllers_is_no_controller():
+    with pytest.raises(pg.ControllerError, match=r'controller must be a search.Controller, got .*Call it'):
+        search.Study([pg.oneof([1, 2])], search.Random, objectives='y')
+
+
 def test_a_controller_that_looks_at_traced_values_is_told_the_cure():
     run = functools.partial(search.run, [pg.oneof([1.0, 2.0])], lambda e, key: {'y': e[0]}, objectives='y')
     for use in (search.testing.check_controller, functools.partial(run, generations=1)):
