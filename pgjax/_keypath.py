@@ -18,7 +18,10 @@ Key = str | int
 
 
 class Path(tuple[Key, ...]):
-    """A way down into an object: its keys, outermost first. Compares and hashes as the tuple of its keys.
+    """A way down into an object: its keys, outermost first.
+
+    Compares and hashes as the tuple of its keys, and so not as its text (PyGlove's equals both): a rule asks
+    `str(path) == 'model.units'`, or `path.key == 'units'`.
 
     >>> Path.parse("model.layers[0]['a.b']")
     Path("model.layers[0]['a.b']")

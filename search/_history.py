@@ -14,11 +14,17 @@ from pgjax.space import DNA
 
 
 class TrialStatus(enum.IntEnum):
-    """How a trial ended."""
+    """How a trial ended.
+
+    Attributes:
+      COMPLETE: with metrics.
+      FAILED: an objective was NaN or infinite, or the evaluator raised, hung or died.
+      SKIPPED: the user's loop gave it up.
+    """
 
     COMPLETE = 1
-    FAILED = 2  # an objective was NaN or infinite, or the evaluator raised, hung or died
-    SKIPPED = 3  # given up by the user's loop
+    FAILED = 2
+    SKIPPED = 3
 
 
 METRIC = 'metric/'

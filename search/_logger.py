@@ -14,7 +14,23 @@ if TYPE_CHECKING:
 
 
 class Logger(Protocol):
-    """Follows a run: `study.run(..., loggers=[mine])`. What it does cannot change the study."""
+    """Follows a run: `study.run(..., loggers=[mine])`. What it does cannot change the study.
+
+    Any object with these three methods is one; it need not derive from this class.
+
+    >>> import pgjax as pg
+    >>> from pgjax import search
+    >>> class Bests:
+    ...   def start(self, study, generations):
+    ...     self.ids = []
+    ...   def update(self, study, compiles):
+    ...     self.ids.append(study.best.id)
+    ...   def finish(self, study):
+    ...     print(len(self.ids), 'generations')
+    >>> study = search.Study([pg.oneof([1.0, 2.0])], search.Random(batch_size=2), objectives='y')
+    >>> study = study.run(lambda exp, key: {'y': exp[0]}, 3, progress=False, loggers=[Bests()])
+    3 generations
+    """
 
     def start(self, study: Study, generations: int) -> None:
         """A run of some more generations begins."""

@@ -18,6 +18,11 @@ class Objective(Object, type_name='pgjax.Objective'):
     Attributes:
       metric: its name in what an evaluator returns.
       goal: 'maximize' or 'minimize'.
+
+    >>> import pgjax as pg
+    >>> from pgjax import search
+    >>> search.Objective('loss', goal='minimize') == pg.minimize('loss')
+    True
     """
 
     metric: str

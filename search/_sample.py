@@ -198,6 +198,13 @@ def poll(study: str | os.PathLike[str]) -> Study:
 
     Raises:
       StudyNotFoundError: there is none.
+
+    >>> import pgjax as pg
+    >>> from pgjax import search
+    >>> for x, feedback in pg.sample([pg.oneof([1, 2])], search.Random(batch_size=2), num_trials=4, name='polled'):
+    ...   feedback(x[0])
+    >>> len(search.poll('polled').history)
+    4
     """
     key = os.fspath(study)
     session = _NAMED.get(key) or _KEPT.get(_place(key))

@@ -212,6 +212,17 @@ class Study(StudyState):
 
         Args:
           number: how many, at most and by default those that are left of the controller's batch.
+
+        Raises:
+          TrialStateError: so many are not left.
+
+        >>> import pgjax as pg
+        >>> from pgjax import search
+        >>> study = search.Study([pg.oneof([1, 2, 3])], search.Random(batch_size=4), objectives='y')
+        >>> trials = study.ask(2)
+        >>> study = study.tell(trials, {'y': [trial.value[0] for trial in trials]})
+        >>> len(study.history), [trial.id for trial in study.ask()]
+        (2, [2, 3])
         """
         dna, first = self._rest, len(self.history)
         number = len(dna) if number is None else number

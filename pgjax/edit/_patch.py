@@ -18,6 +18,11 @@ class Patch(Object, type_name='pgjax.Patch'):
 
     `p(x)` is `pg.patch(x, p)`; `p >> q` is the chain of both, where `q` is any rule that `pg.patch` takes.
     `str(p)` is its canonical URI where it has one.
+
+    >>> import pgjax as pg
+    >>> longer = pg.lens('steps').over(lambda steps: 2 * steps)
+    >>> longer(pg.Dict(steps=10)), isinstance(longer, pg.Patch)
+    ({'steps': 20}, True)
     """
 
     __pg_patch__ = True
@@ -53,7 +58,16 @@ class Patch(Object, type_name='pgjax.Patch'):
 
 
 class Chain(Patch, type_name='pgjax.Chain'):
-    """Rules one after the other; made by `>>`."""
+    """Rules one after the other; made by `>>`.
+
+    Attributes:
+      patches: rules that `pg.patch` takes, the first one first.
+
+    >>> import pgjax as pg
+    >>> chain = pg.lens('steps').to(10) >> {'lr': 0.1}
+    >>> chain(pg.Dict(steps=1, lr=1.0))
+    {'steps': 10, 'lr': 0.1}
+    """
 
     patches: list[Any] = ()  # type: ignore[assignment]
 

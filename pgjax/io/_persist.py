@@ -157,6 +157,12 @@ def load(
       DecodeError: it is no such document; the message names file and JSON path. Its subclasses, and errors of
         fields and versions, are those of `from_json`.
       StudyCorruptError: its arrays are missing or damaged.
+
+    >>> import pgjax as pg, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   pg.save({'widths': [64, 32]}, f'{folder}/x.json')
+    ...   pg.load(f'{folder}/x.json').widths
+    [64, 32]
     """
     name = path_text(path)
     check_limits(max_bytes=max_bytes)

@@ -199,6 +199,10 @@ def hash_(value: Any) -> int:
     Raises:
       TypeError: something in the value is not hashable, or traced.
       CycleError: the value contains itself.
+
+    >>> import pgjax as pg
+    >>> pg.hash(pg.Dict(x=[1, 2])) == pg.hash({'x': [1, 2]})
+    True
     """
     refuse_cycles(value)
     pending = [value]

@@ -9,7 +9,18 @@ from pgjax._keypath import format_keys
 from pgjax.symbolic._spec import Location
 
 Where = Location | None  # the chain of keys from a node up to the root, which is None
-NOWHERE: Any = type('Nowhere', (), {'__slots__': ()})()
+
+
+class _Nowhere:
+    """The type of `NOWHERE`, what a default is where none was given."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return '<nothing>'
+
+
+NOWHERE: Any = _Nowhere()
 
 
 def part_of(node: Any, key: Any, path: tuple[Any, ...], depth: int) -> Any:

@@ -242,6 +242,10 @@ def unstack(population: T) -> list[T]:
 
     Raises:
       ValueError: there is no leaf, a leaf is a single number, or leaves have leading axes of different lengths.
+
+    >>> import numpy as np, pgjax as pg
+    >>> [member.lr.item() for member in pg.unstack(pg.Dict(lr=np.array([0.5, 0.25])))]
+    [0.5, 0.25]
     """
     keyed_leaves, treedef = jax.tree_util.tree_flatten_with_path(population)
     if not keyed_leaves:
@@ -275,5 +279,11 @@ def _printed(path: Any) -> str:
 
 
 def structure(value: Any) -> Any:
-    """The shape of a program: a hashable key, equal for objects that one compiled program can run."""
+    """The shape of a program: a hashable key, equal for objects that one compiled program can run.
+
+    >>> import pgjax as pg
+    >>> one, other, wide = (pg.Dict(lr=lr, units=units) for lr, units in ((0.1, 8), (0.2, 8), (0.1, 16)))
+    >>> pg.structure(one) == pg.structure(other), pg.structure(one) == pg.structure(wide)
+    (True, False)
+    """
     return jax.tree.structure(value)

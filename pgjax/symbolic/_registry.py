@@ -77,6 +77,11 @@ def register_function(function: Any, name: str | None = None) -> Any:
 
     Raises:
       ClassDefinitionError: the name is taken by another function, or the function has no name of its own.
+
+    >>> import pgjax as pg
+    >>> double = pg.register_function(lambda x: 2 * x, name='doc.double')
+    >>> pg.from_json(pg.to_json({'f': double})).f is double
+    True
     """
     name = name or f'{_module_name(function.__module__)}.{function.__qualname__}'
     if '<' in name:
@@ -102,6 +107,13 @@ def register_alias(name: str, target: Any) -> Any:
 
     Raises:
       ClassDefinitionError: the name is taken by something else.
+
+    >>> import pgjax as pg
+    >>> class Dense(pg.Object):
+    ...   units: int
+    >>> _ = pg.register_alias('doc.FullyConnected', Dense)
+    >>> pg.from_json({'_type': 'doc.FullyConnected', 'units': 8})
+    Dense(units=8)
     """
     table = _CLASSES if isinstance(target, type) else _FUNCTIONS
     if isinstance(target, type) and not hasattr(target, '__pg_type_name__'):

@@ -15,11 +15,25 @@ from pgjax.symbolic._update import apply
 
 
 class TraverseAction(enum.Enum):
-    """What a visitor wants next."""
+    """What a visitor of `pg.traverse` wants next.
 
-    ENTER = 'enter'  # go on, inside too
-    CONTINUE = 'continue'  # go on, but not inside
-    STOP = 'stop'  # see nothing more
+    Attributes:
+      ENTER: to go on, inside too.
+      CONTINUE: to go on, but not inside.
+      STOP: to see nothing more.
+
+    >>> import pgjax as pg
+    >>> seen = []
+    >>> def visit(path, value, parent):
+    ...   seen.append(str(path))
+    ...   return pg.TraverseAction.CONTINUE if path.key == 'a' else pg.TraverseAction.ENTER
+    >>> pg.traverse({'a': [1, 2], 'b': 3}, visit), seen
+    (True, ['', 'a', 'b'])
+    """
+
+    ENTER = 'enter'
+    CONTINUE = 'continue'
+    STOP = 'stop'
 
 
 Visitor = Callable[[Path, Any, Any], TraverseAction | None]

@@ -21,7 +21,11 @@ _WRAPPED: dict[Any, Any] = {}
 
 
 class Wrapped(Object):
-    """The base of what `pg.wrap` makes: the arguments of a constructor that has not been called."""
+    """The base of what `pg.wrap` makes: the arguments of a constructor that has not been called.
+
+    Its objects are instances of the symbolic class, not of the library's: a lens or a patch on a type names the
+    class that `pg.wrap` returned, the same one each time.
+    """
 
     __pg_target__: ClassVar[Callable[..., Any]]
     __pg_signature__: ClassVar[Signature]

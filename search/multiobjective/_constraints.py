@@ -43,7 +43,11 @@ def at_most(metric: str, bound: float) -> Constraint:
 
 
 def at_least(metric: str, bound: float) -> Constraint:
-    """The constraint that a metric is `bound` or more."""
+    """The constraint that a metric is `bound` or more.
+
+    >>> at_least('accuracy', 0.9)
+    Constraint(metric='accuracy', bound=0.9, side='at least')
+    """
     return Constraint(metric=metric, bound=bound, side='at least')
 
 

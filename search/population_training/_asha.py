@@ -174,7 +174,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
     def tick(self, space: Any, training: Training, state: ASHAState) -> ASHAState:
         """Trains every busy worker's member for `min_steps` steps; those who finish a rung take their next jobs.
 
-        Jittable; stopping between ticks changes nothing.
+        Jittable; stopping between ticks changes nothing. How to keep a state: see `PBT.round`.
         """
         space, milestones = trainable_space(space), jnp.array(self.milestones())
         busy = state.trial != IDLE

@@ -180,7 +180,27 @@ class PBT(Object, type_name='pgjax.search.PBT'):
         return PBTState(dna, members, jnp.int32(0), key)
 
     def round(self, space: Any, training: Training, state: PBTState) -> tuple[PBTState, PBTRound]:
-        """One round: train, exploit, explore. Jittable; stopping between rounds changes nothing."""
+        """One round: train, exploit, explore. Jittable; stopping between rounds changes nothing.
+
+        The state is a pytree, so a run that may be stopped keeps its leaves:
+
+        >>> import jax, jax.numpy as jnp, pgjax as pg, pgjax.io, tempfile
+        >>> from pgjax import search
+        >>> space = pg.search_space(pg.Dict(rate=pg.floatv(0.0, 0.9)))
+        >>> training = search.Training(
+        ...   init=lambda exp, key: jnp.float32(4.0), objectives=[pg.minimize('loss')],
+        ...   step=lambda x, exp, key: (x - exp.rate * x, {'loss': x**2}))
+        >>> pbt = search.PBT(population_size=4, steps=2)
+        >>> step = jax.jit(lambda state: pbt.round(space, training, state))
+        >>> state, _ = step(pbt.init(space, training, jax.random.key(0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...   leaves, treedef = jax.tree.flatten(state)
+        ...   digest = pgjax.io.save_arrays(f'{folder}/1', {str(i): leaf for i, leaf in enumerate(leaves)}, {})
+        ...   arrays, _ = pgjax.io.load_arrays(f'{folder}/1', digest)
+        >>> again = jax.tree.unflatten(treedef, [arrays[str(i)] for i in range(len(leaves))])
+        >>> bool((step(again)[1].fitness == step(state)[1].fitness).all())
+        True
+        """
         space, size = trainable_space(space), self.population_size
         round_key = jax.random.fold_in(state.key, state.round)
         train_key, exploit_key, explore_key = jax.random.split(round_key, 3)
