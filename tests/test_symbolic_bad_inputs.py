@@ -1,5 +1,6 @@
 """What bad classes, arguments, paths and updates are answered with: one test for each catalogued case."""
 
+import math
 import time
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from annotated_types import Ge, IsFinite, Le
+from annotated_types import Ge, Gt, IsFinite, Le, Lt
 
 import pgjax as pg
 from pgjax import _errors as errors
@@ -453,3 +454,13 @@ def test_a_rule_is_not_blamed_for_a_value_that_does_not_fit():
         pg.Dict(layers=[Layer()]).rebind(lambda path, value: value * 1.5 if path.key == 'channels' else value)
     check_message(caught.value, ('layers[0].channels',))
     assert not getattr(caught.value, '__notes__', ())
+
+
+def test_bounds_at_infinity_allow_what_is_finite():
+    class Bounded(pg.Object):
+        x: Annotated[float, Gt(-math.inf), Lt(math.inf)]
+
+    assert Bounded(1.0).rebind(x=2.0).x == 2.0
+    for value in (math.inf, -math.inf, math.nan):
+        with pytest.raises(pg.FieldValueError, match=r'x: .* is out of range: the value must be'):
+            Bounded(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import enum
 import inspect
+import math
 import operator
 import sys
 import types
@@ -143,7 +144,8 @@ def _constrained(inner: Spec, metadata: tuple[Any, ...]) -> Spec:
         for cls, attribute, compare, symbol in _COMPARISONS:
             if isinstance(item, cls):
                 bound = getattr(item, attribute)
-                inline = f'{symbol} {bound!r}' if type(bound) in (int, float) and bound == bound else None
+                literal = type(bound) is int or (type(bound) is float and math.isfinite(bound))  # `inf` is a name
+                inline = f'{symbol} {bound!r}' if literal else None
                 tests.append((lambda v, c=compare, b=bound: c(v, b), f'{symbol} {bound}', inline))
         if isinstance(item, annotated_types.MultipleOf):
             tests.append((lambda v, m=item.multiple_of: v % m == 0, f'a multiple of {item.multiple_of}', None))
