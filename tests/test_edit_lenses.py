@@ -1,6 +1,7 @@
 """Lenses: the three laws on random trees, patterns against a naive twin, other libraries' pytrees, jit, typed paths."""
 
 import dataclasses
+import fractions
 import re
 from typing import Any, NamedTuple
 
@@ -368,3 +369,11 @@ def test_plain_dataclasses_are_opaque():
     assert lens('**').get(tree) == [Settings()]
     with pytest.raises(PathError, match=re.escape('s.x')):
         lens('s.x').get(tree)
+
+
+def test_the_class_of_another_library_is_answered_with_the_one_that_wraps_it():
+    fraction = pg.wrap(fractions.Fraction)
+    tree = pg.Dict(half=fraction(1, 2))
+    assert lens(fraction, 'denominator').get(tree) == [2]
+    with pytest.raises(PathError, match=r'is of the class pg\.wrap\(Fraction\): select by that'):
+        lens(fractions.Fraction, 'denominator').get(tree)

@@ -16,10 +16,11 @@ from pgjax._keypath import Path
 from pgjax.edit._foci import find_foci
 from pgjax.edit._patch import Patch
 from pgjax.edit._spots import Spot, put_spots
-from pgjax.edit._steps import Step, Where, to_selectors, to_steps
+from pgjax.edit._steps import Of, Step, Where, to_selectors, to_steps
 from pgjax.edit._work import Value
 from pgjax.symbolic import MISSING, Object
 from pgjax.symbolic._locate import part_of
+from pgjax.symbolic._wrap import is_wrapped
 
 S = TypeVar('S')
 
@@ -155,6 +156,9 @@ class Lens(Object, type_name='pgjax.Lens'):
         names = {key for spot in find_foci(x, (*to_steps('**'),)) for key in spot.path if isinstance(key, str)}
         wanted = [step for step in self.steps if isinstance(step, str) and step not in names]
         hint = did_you_mean(wanted[0], names) if wanted else ''
+        for step in self.steps:
+            if isinstance(step, Of) and is_wrapped(step.cls):
+                hint += f' A symbolic {step.cls.__name__} is of the class pg.wrap({step.cls.__name__}): select by that.'
         return PathError(
             f'{self!r} leads to no part of this {type(x).__name__}.{hint} Pass missing_ok=True if that is fine.'
         )

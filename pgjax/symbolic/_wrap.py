@@ -122,6 +122,11 @@ def wrap(target: Any, *, name: str | None = None) -> Any:
         return _WRAPPED[target]
 
 
+def is_wrapped(target: Any) -> bool:
+    """Whether `pg.wrap` has made a class for this one of another library."""
+    return target in _WRAPPED
+
+
 def _wrapped_class(target: Any, name: str | None) -> Any:
     signature = _library_signature(target)
     label = getattr(target, '__name__', type(target).__name__)
