@@ -228,3 +228,10 @@ def test_crowding_in_a_front_without_an_end():
 
 def test_an_order_of_nobody():
     assert multiobjective.best_first(np.zeros((0, 2))).tolist() == []
+
+
+@pytest.mark.parametrize('bound', [math.nan, math.inf, -math.inf])
+def test_a_bound_that_nothing_meets_or_breaks_is_refused(bound):
+    for constrain in (search.at_most, search.at_least):
+        with pytest.raises(pg.FieldValueError, match=r'Constraint\.bound: .* is out of range'):
+            constrain('latency', bound)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
+from annotated_types import IsFinite
 
 from pgjax.search._objective import Objective, as_objectives
 from pgjax.symbolic import Object, field
@@ -23,7 +24,7 @@ class Constraint(Object, type_name='pgjax.search.Constraint'):
     """
 
     metric: str
-    bound: float
+    bound: IsFinite[float]
     side: Literal['at most', 'at least'] = 'at most'
 
     def violation(self, metrics: Mapping[str, Any]) -> Any:
