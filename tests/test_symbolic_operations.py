@@ -2,6 +2,8 @@
 
 import copy
 import enum
+import functools
+import sys
 import time
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -199,8 +201,6 @@ def test_formats(net):
 
 
 def test_evaluable_form():
-    import sys
-
     value = Net(
         [Layer(3)],
         extra={
@@ -213,6 +213,44 @@ def test_evaluable_form():
     text = pg.format(value, evaluable=True)
     names = {'pgjax': pg, 'jax': jax, 'numpy': np, __name__.partition('.')[0]: sys.modules[__name__.partition('.')[0]]}
     assert pg.eq(eval(text, names), value)
+
+
+class Tone(enum.Flag):
+    LOW = 1
+    HIGH = 2
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        np.array(['nan', 'infinite']), np.array([[np.nan], [-np.inf]]), np.array(np.nan), complex('nan-infj'),
+        Tone.LOW | Tone.HIGH, Tone(0), np.dtype('<U3'), np.dtype('>f4'), np.dtype([('a', 'i4')]),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_evaluable_form_of_odd_leaves(value):
+    module = __name__.partition('.')[0]
+    names = {'numpy': np, module: sys.modules[module]}
+    assert pg.eq(eval(pg.format(value, evaluable=True), names), value)
+
+
+class Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+    def __repr__(self):
+        return f'Scale({self.factor})'
+
+
+def test_objects_that_can_be_called_print_as_themselves():
+    assert pg.format([Scale(2), functools.partial(len, 'ab')]) == (
+        "[Scale(2), functools.partial(<built-in function len>, 'ab')]"
+    )
+    assert pg.format('ab'.upper).startswith('<built-in method upper')
+    assert 'bound method Scale.__call__ of Scale(2)' in pg.format(Scale(2).__call__)
 
 
 # Inherited and inferred ----------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import cmath
 import dataclasses
 import enum
+import inspect
 import math
 from typing import Any
 
@@ -153,12 +155,14 @@ def format_leaf(value: Any) -> str:
     """A leaf as the code that builds it where there is some."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"float('{value}')"
+    if isinstance(value, complex) and not cmath.isfinite(value):
+        return f"complex('{str(value).strip('()')}')"
     if isinstance(value, enum.Enum):
-        return f'{type(value).__name__}.{value.name}'
+        return _enum_code(value, type(value).__name__)
     if is_array(value):
         return _format_array(value)
     if isinstance(value, np.dtype):
-        return f'dtype({value.name!r})'
+        return f'dtype({_dtype_name(value)!r})'
     if isinstance(value, type):
         return value.__qualname__.rpartition('<locals>.')[2]
     try:
@@ -171,8 +175,24 @@ def _function_name(value: Any) -> str | None:
     """How code refers to a function; None where it has no name for it."""
     if not callable(value) or hasattr(type(value), '__pg_fields__'):
         return None
-    qualified = f'{getattr(value, "__module__", None)}.{getattr(value, "__qualname__", "")}'
-    return _registry.function_name(value) or (qualified if '<' not in qualified and 'None' not in qualified else None)
+    registered = _registry.function_name(value)
+    if registered is not None or inspect.ismethod(value):  # a method without its object is another function
+        return registered
+    # A callable object has the module of its class, and no name.
+    module, name = getattr(value, '__module__', None), getattr(value, '__qualname__', None)
+    return f'{module}.{name}' if module and name and '<' not in name else None
+
+
+def _enum_code(value: enum.Enum, cls: str) -> str:
+    """A member by its name, and several flags at once, which have none, by their value."""
+    return f'{cls}.{value.name}' if value.name in type(value).__members__ else f'{cls}({value.value!r})'
+
+
+def _dtype_name(dtype: np.dtype) -> Any:
+    """What makes the dtype again: texts, dates, foreign byte orders and records have names that say too little."""
+    if dtype.isbuiltin:
+        return dtype.name
+    return dtype.descr if dtype.names else dtype.str
 
 
 def _format_array(value: Any) -> str:
@@ -191,13 +211,13 @@ def _format_array(value: Any) -> str:
 def _evaluable_leaf(value: Any) -> str:
     """A leaf as code with every name written in full."""
     if isinstance(value, enum.Enum):
-        return f'{type(value).__module__}.{type(value).__qualname__}.{value.name}'
+        return _enum_code(value, f'{type(value).__module__}.{type(value).__qualname__}')
     if isinstance(value, np.generic):
         return f'numpy.{type(value).__name__}({format_leaf(value.item())})'
     if is_array(value):
         return _evaluable_array(value)
     if isinstance(value, np.dtype):
-        return f'numpy.dtype({value.name!r})'
+        return f'numpy.dtype({_dtype_name(value)!r})'
     if isinstance(value, type):
         return value.__qualname__ if value.__module__ == 'builtins' else f'{value.__module__}.{value.__qualname__}'
     if value is MISSING:
@@ -209,9 +229,9 @@ def _evaluable_array(value: Any) -> str:
     if isinstance(value, jax.ShapeDtypeStruct):
         return f'jax.ShapeDtypeStruct({value.shape!r}, {value.dtype.name!r})'
     content = host_array(value)
-    listed = repr(content.tolist()).replace('nan', "float('nan')").replace('inf', "float('inf')")
+    listed = format_(content.tolist(), evaluable=True)
     if jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
         implementation = str(jax.random.key_impl(value))
         return f"jax.random.wrap_key_data(numpy.array({listed}, 'uint32'), impl={implementation!r})"
     module = 'numpy' if isinstance(value, np.ndarray) else 'jax.numpy'
-    return f'{module}.array({listed}, dtype={value.dtype.name!r}).reshape({value.shape!r})'
+    return f'{module}.array({listed}, dtype={_dtype_name(value.dtype)!r}).reshape({value.shape!r})'
