@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import time
 from typing import Annotated, Any, NamedTuple
 
 import annotated_types
@@ -243,3 +244,18 @@ def test_containers_of_different_kinds():
         check(a, b)
     check({(1, 2): 'x'}, {(1, 2): 'y'})  # a key that no path can name
     assert not diff(pg.Dict(a=[1]), {'a': [1]})
+
+
+def test_many_lists_that_grow_are_patched_in_linear_time():
+    a, b = pg.List([[i] for i in range(8000)]), pg.List([[i, [i]] for i in range(8000)])
+    d = diff(a, b)
+    began = time.perf_counter()
+    assert patch(a, d) == b and patch(b, d.inverse()) == a
+    assert time.perf_counter() - began < 5  # it was half a minute, when each list looked at all changes
+
+
+def test_what_grows_inside_what_is_set_is_refused():
+    inside = diff({'a': [[1]]}, {'a': [[1, 2]]}).changes
+    both = Diff([pg.diff({'a': 1}, {'a': 2}).changes[0], *inside])
+    with pytest.raises(pg.PatchError, match='conflict'):
+        patch({'a': [[1]]}, both)

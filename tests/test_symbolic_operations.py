@@ -253,6 +253,15 @@ def test_objects_that_can_be_called_print_as_themselves():
     assert 'bound method Scale.__call__ of Scale(2)' in pg.format(Scale(2).__call__)
 
 
+def test_parts_of_deep_values_are_set_in_a_moment():
+    tree: Any = pg.Dict(x=0)
+    for _ in range(1500):
+        tree = pg.Dict(x=0, below=tree)
+    began = time.perf_counter()
+    assert pg.query(pg.query(tree, where=lambda v: v == 0).set(1), where=lambda v: v == 0).paths == ()
+    assert time.perf_counter() - began < 2  # it was four seconds, when each path was looked up at each depth
+
+
 # Inherited and inferred ----------------------------------------------------------------------------------------
 
 

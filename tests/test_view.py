@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from typing import NamedTuple
 
 import flax.linen as linen
@@ -373,3 +374,12 @@ def test_a_browser_shows_the_page_and_asks_nobody_for_anything(tmp_path):
     found = json.loads(html.unescape(re.findall('<pre id="found">(.*)</pre>', shown, re.DOTALL)[0]))
     assert found['hacked'] == 0 and found['refused'] == [] and found['asked'] == []
     assert 'units=8' in found['text'] and repr(HOSTILE[0]) in found['text']
+
+
+def test_deep_values_are_compared_in_a_moment():
+    before, after = 0, 0
+    for i in range(700):
+        before, after = pg.Dict(x=i, below=before), pg.Dict(x=-1 - i, below=after)
+    began = time.perf_counter()
+    assert '...' in pg.view.to_html(pg.view.compare(before, after))
+    assert time.perf_counter() - began < 5  # it was ten seconds, when each difference named all places above it anew

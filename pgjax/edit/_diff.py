@@ -16,7 +16,7 @@ from pgjax.symbolic._locate import keys_of, part_of
 from pgjax.symbolic._nodes import fields_of, is_list
 from pgjax.symbolic._object import new
 from pgjax.symbolic._spec import ATOMS
-from pgjax.symbolic._update import apply
+from pgjax.symbolic._update import VALUE, apply_tree, branch_of, edit_tree
 
 _ABSENT: Any = type('Absent', (), {'__slots__': ()})()
 # Two values, one of which may be absent, and the way to them: (key, the way to what holds them), None at the root.
@@ -197,11 +197,13 @@ def _apply_changes(root: Any, changes: Any) -> Any:
             spliced.setdefault(path.parent, []).append((int(path[-1]), change))
         else:
             updates[path] = change.new if change.kind == 'add' else MISSING
+    tree = edit_tree(updates)
     for path in sorted(spliced, key=len, reverse=True):
-        inner = {p: updates.pop(p) for p in list(updates) if p[: len(path)] == path}
-        node = apply(_part(root, path), {Path(p[len(path) :]): value for p, value in inner.items()})
-        updates[path] = _splice(node, spliced[path])
-    return apply(root, updates)
+        branch = branch_of(tree, path)
+        whole = _splice(apply_tree(_part(root, path), branch), spliced[path])
+        branch.clear()
+        branch[VALUE] = whole
+    return apply_tree(root, tree)
 
 
 def _part(root: Any, path: Path) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pgjax._errors import NoChangeError, PathError
@@ -98,8 +99,9 @@ class Selection(Mapping[Path, Any]):
         return f'{{{", ".join(f"{str(path)!r}: {value!r}" for path, value in self._found.items())}}}'
 
 
-def _nested(paths: Mapping[Path, Any]) -> bool:
-    return any(path[:depth] in paths for path in paths for depth in range(len(path)))
+def _nested(paths: Iterable[Path]) -> bool:
+    """Whether one path leads below another; in the order of a walk, what lies below a part comes right after it."""
+    return any(below[: len(path)] == path for path, below in itertools.pairwise(paths))
 
 
 def query(

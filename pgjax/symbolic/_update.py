@@ -133,7 +133,7 @@ def apply(root: Any, updates: Mapping[Path, Any]) -> Any:
     if len(updates) == 1:
         ((path, value),) = updates.items()
         return set_one(root, path, value)
-    return apply_tree(root, _edit_tree(updates))
+    return apply_tree(root, edit_tree(updates))
 
 
 _item = tuple.__getitem__
@@ -221,17 +221,31 @@ def _way_down(root: Any, keys: tuple[Any, ...], path: tuple[Any, ...]) -> list[A
 VALUE = object()  # the key of a new value in an edit tree
 
 
-def _edit_tree(updates: Mapping[Path, Any]) -> dict[Any, Any]:
+def edit_tree(updates: Mapping[Path, Any]) -> dict[Any, Any]:
+    """Updates as a tree of dicts by key, in which a new value stands under VALUE.
+
+    Raises:
+      PathError: one update lies inside another.
+    """
     tree: dict[Any, Any] = {}
     for path, value in updates.items():
-        node = tree
-        for depth, key in enumerate(path):
-            if VALUE in node:
-                raise _conflict(Path(path[:depth]), path)
-            node = node.setdefault(key, {})
-        if node:
+        branch = branch_of(tree, path)
+        if branch:
             raise _conflict(path, next(p for p in updates if p != path and p.startswith(path)))
-        node[VALUE] = value
+        branch[VALUE] = value
+    return tree
+
+
+def branch_of(tree: dict[Any, Any], path: Path) -> dict[Any, Any]:
+    """The branch of an edit tree at a path, made where there is none yet.
+
+    Raises:
+      PathError: the path leads into a new value.
+    """
+    for depth, key in enumerate(path):
+        if VALUE in tree:
+            raise _conflict(Path(path[:depth]), path)
+        tree = tree.setdefault(key, {})
     return tree
 
 

@@ -23,7 +23,11 @@ class Marks:
         self._leads: set[str] = set()
         for change in changes:
             path = Path.parse(change.path)
-            self._leads.update(format_keys(path[:depth]) for depth in range(len(path)))
+            for depth in reversed(range(len(path))):
+                above = format_keys(path[:depth])
+                if above in self._leads:  # and so all that is above it
+                    break
+                self._leads.add(above)
             if change.kind == 'remove':
                 self._removed.setdefault(str(path.parent), []).append(change)
             else:
