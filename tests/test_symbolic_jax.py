@@ -246,6 +246,28 @@ def test_scan_cond_while_and_eval_shape(net):
     assert jax.tree.map(lambda x: x.shape, shapes) == jax.tree.map(lambda x: x.shape, net)
 
 
+class Fixed(pg.Object):
+    value: Any = pg.field(default=1, static=True)
+
+
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [(1, True), (1, 1.0), (0.0, -0.0), ((1,), (True,)), ((1.0,), (1,)), (Fixed(1), Fixed(True)), ([0.0], [-0.0])],
+)
+def test_static_values_of_different_types_are_different_programs(one, other):
+    seen: list[Any] = []
+    run = jax.jit(lambda fixed: seen.append(fixed.value))
+    for value in (one, other, other):
+        run(Fixed(value))
+    assert list(map(repr, seen)) == [repr(one), repr(other)]
+
+
+def test_a_static_nan_is_one_program():
+    one, other = Fixed(float('nan')), Fixed(float('nan'))
+    assert one == other and pg.structure(one) == pg.structure(other)
+    assert hash(pg.structure(one)) == hash(pg.structure(other))
+
+
 def test_static_argument(net):
     run = functools.partial(jax.jit, static_argnums=0)(lambda k, x: x * k.count)
     assert run(Kinds(), 2.0) == 6.0 and run(Kinds(count=5), 2.0) == 10.0

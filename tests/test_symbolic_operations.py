@@ -253,6 +253,18 @@ def test_objects_that_can_be_called_print_as_themselves():
     assert 'bound method Scale.__call__ of Scale(2)' in pg.format(Scale(2).__call__)
 
 
+@pytest.mark.parametrize('value', [0.0, [0.0], {'a': (0.0,)}, complex(0.0, 1)])
+def test_the_sign_of_a_zero_is_set(value):
+    negative = jax.tree.map(lambda zero: -zero if isinstance(zero, float) else complex(-0.0, 1), value)
+    for made in (
+        pg.Dict(x=value).rebind(x=negative),
+        pg.patch(pg.Dict(x=value), {'x': negative}),
+        pg.Dict(x=value).rebind(lambda path, old: negative if str(path) == 'x' else old),
+        Net([], extra=value).rebind(extra=negative),
+    ):
+        assert repr(negative) in repr(made)
+
+
 def test_parts_of_deep_values_are_set_in_a_moment():
     tree: Any = pg.Dict(x=0)
     for _ in range(1500):

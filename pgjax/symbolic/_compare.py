@@ -18,8 +18,8 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
 
     Objects are equal when their classes are the same and their fields are equal; arrays when shape, dtype and
     elements are; NaN equals NaN; `pg.List` and `pg.Dict` equal their built-in twins. Numbers compare as in
-    Python (1 == 1.0) unless `strict`, where types must agree everywhere and JAX arrays are equal only to
-    themselves.
+    Python (1 == 1.0) unless `strict`, where types and the signs of zeros must agree everywhere and JAX arrays are
+    equal only to themselves.
 
     Raises:
       TypeError: a traced array is compared with another: its values are not known yet.
@@ -54,6 +54,8 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
                     if x.__class__ is y.__class__ and x.__class__ in ATOMS:
                         if x != y and (x == x or y == y):  # NaN equals NaN
                             return False
+                        if strict and signs_differ(x, y):
+                            return False
                     else:
                         pending.append((x, y))
             continue
@@ -68,11 +70,21 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
                 if x.__class__ is y.__class__ and x.__class__ in ATOMS:
                     if x != y and (x == x or y == y):
                         return False
+                    if strict and signs_differ(x, y):
+                        return False
                 else:
                     pending.append((x, y))
     if lasting and hasattr(root.__class__, '__pg_fields__'):
         root.__dict__['_pg_twin'] = twin.__dict__['_pg_twin'] = object()
     return True
+
+
+def signs_differ(a: Any, b: Any) -> bool:
+    """Whether two equal atoms of one class are zeros, or have parts, of different signs: 0.0 and -0.0."""
+    return a.__class__ in _SIGNED and a == b and repr(a) != repr(b)
+
+
+_SIGNED = frozenset({float, complex})
 
 
 def _remembered(left: dict[str, Any], right: dict[str, Any]) -> bool | None:
@@ -91,7 +103,9 @@ def _pairs(a: Any, b: Any, strict: bool) -> Iterable[tuple[Any, Any]] | None:
     """What must be equal for `a` and `b` to be equal; None if they are not."""
     kind, other = a.__class__, b.__class__
     if kind in ATOMS and other in ATOMS:
-        return () if (kind is other or not strict) and (a == b or (a != a and b != b)) else None
+        if strict and (kind is not other or signs_differ(a, b)):
+            return None
+        return () if a == b or (a != a and b != b) else None
     if kind is not other and strict and not _are_twins(a, b):
         return None
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):

@@ -17,6 +17,7 @@ import numpy as np
 
 from pgjax._errors import FieldTypeError, SpaceError, show
 from pgjax._keypath import from_jax_keys
+from pgjax.symbolic._compare import eq, hash_
 from pgjax.symbolic._placeholder import Placeholder
 from pgjax.symbolic._spec import Kind, is_array
 
@@ -55,6 +56,24 @@ class Opaque:
 
     def __hash__(self) -> int:
         return id(self.value)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+class Exact:
+    """A static value that equals others of its own type alone: one program with 1, 1.0 or True in it is not another."""
+
+    __slots__ = ('value',)
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exact) and eq(self.value, other.value, strict=True)
+
+    def __hash__(self) -> int:
+        return hash_(self.value)
 
     def __repr__(self) -> str:
         return repr(self.value)
@@ -121,6 +140,13 @@ def entry_of(value: Any) -> Any:
     return value
 
 
+def _static_entry(value: Any) -> Any:
+    """The aux entry of a value that is structure whatever its type."""
+    if value.__class__ is bool:
+        return TRUE if value else FALSE
+    return value if value.__class__ in _STATIC_TYPES or isinstance(value, enum.Enum) else Exact(value)
+
+
 def flat_sequence(values: Iterable[Any], kinds: Sequence[Kind] | None = None) -> Flat:
     """Children and aux of a node whose parts are `values`, with what is known of their kinds."""
     children: list[Any] = []
@@ -133,7 +159,7 @@ def flat_sequence(values: Iterable[Any], kinds: Sequence[Kind] | None = None) ->
         elif kind is Kind.CHILD and not isinstance(value, tuple):
             entry = CHILD
         elif kind is Kind.STATIC:
-            entry = value
+            entry = _static_entry(value)
         else:
             entry = entry_of(value)
         if entry is CHILD:
@@ -157,7 +183,7 @@ def fill(entries: tuple[Any, ...], children: Iterable[Any]) -> list[Any]:
                 entry = child.value if child.__class__ is Box else child
             else:
                 entry = entry.value
-        elif entry.__class__ is Opaque:
+        elif entry.__class__ is Opaque or entry.__class__ is Exact:
             entry = entry.value
         values.append(entry)
     return values

@@ -13,7 +13,7 @@ from typing import Any
 from pgjax._errors import FieldTypeError, FieldValueError, MissingFieldError, PathError
 from pgjax._keypath import format_keys
 from pgjax.symbolic._bind import bind
-from pgjax.symbolic._compare import eq
+from pgjax.symbolic._compare import eq, signs_differ
 from pgjax.symbolic._containers import Dict, List, symbolic
 from pgjax.symbolic._locate import NOWHERE, Where, index_of, keys_of, location_of, no_such_part
 from pgjax.symbolic._placeholder import MISSING
@@ -45,8 +45,12 @@ def same(old: Any, new: Any) -> bool:
     if kind is not old.__class__:
         return False
     if kind in ATOMS:
-        return old == new or (old != old and new != new)
+        return _same_atoms(old, new)
     return eq(old, new, strict=True)
+
+
+def _same_atoms(old: Any, new: Any) -> bool:
+    return not signs_differ(old, new) if old == new else old != old and new != new
 
 
 def with_parts(node: Any, edits: Mapping[Any, Any], keys: tuple[Any, ...] = ()) -> Any:
@@ -135,7 +139,7 @@ def with_atom(node: Any, name: Any, value: Any) -> Any:
     if new.__class__ not in ATOMS:
         return NOWHERE
     old = node.__dict__[name]
-    if old is new or (old.__class__ is new.__class__ and (old == new or (old != old and new != new))):
+    if old is new or (old.__class__ is new.__class__ and _same_atoms(old, new)):
         return node
     made = kind.__pg_edit__[0](node, name, new)
     if kind.__pg_derives__:
