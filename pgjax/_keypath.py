@@ -77,7 +77,7 @@ class Path(tuple[Key, ...]):
         return format_keys(self)
 
     def __repr__(self) -> str:
-        return f'Path({str(self)!r})' if "'" not in str(self) else f'Path("{self}")'
+        return f'Path({str(self)!r})'
 
     def __reduce__(self) -> Any:
         return (Path, (tuple(self),))

@@ -383,3 +383,9 @@ def test_classes_defined_in_threads():
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert [made.x for made in pool.map(make, range(40))] == list(range(40))
+
+
+def test_a_path_prints_as_the_code_that_makes_it():
+    for keys in [('a', 0), ('a.b', "it's"), ('\n', "'"), ('"', "'", '\\')]:
+        path = pg.Path(keys)
+        assert eval(repr(path), {'Path': pg.Path.parse}) == path
