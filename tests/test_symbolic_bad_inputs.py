@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -464,3 +464,25 @@ def test_bounds_at_infinity_allow_what_is_finite():
     for value in (math.inf, -math.inf, math.nan):
         with pytest.raises(pg.FieldValueError, match=r'x: .* is out of range: the value must be'):
             Bounded(value)
+
+
+class Loss(Protocol):
+    def __call__(self, x: float) -> float: ...
+
+
+@runtime_checkable
+class CheckedLoss(Protocol):
+    def __call__(self, x: float) -> float: ...
+
+
+def test_a_protocol_that_cannot_be_checked_is_refused_with_the_class():
+    with pytest.raises(pg.ClassDefinitionError, match=r'Train.loss: values of Loss .* @typing.runtime_checkable'):
+
+        class Train(pg.Object):
+            loss: Loss | None = None
+
+    class Checked(pg.Object):
+        loss: CheckedLoss = abs
+
+    with pytest.raises(pg.FieldTypeError, match=r'Checked.loss: expected CheckedLoss, got int 3'):
+        Checked(3)  # type: ignore[arg-type]

@@ -82,6 +82,11 @@ def _class(cls: Any, traced: bool) -> Spec:
         return _spec.ArraySpec(cls, cls.__name__)
     if hasattr(cls, '__pg_fields__'):
         return _spec.ClassSpec(cls, Kind.CHILD)
+    if getattr(cls, '_is_protocol', False) and not getattr(cls, '_is_runtime_protocol', False):
+        raise TypeError(
+            f'values of {cls.__qualname__} cannot be told from others, for it is a Protocol without '
+            '@typing.runtime_checkable; add that, or declare the field Callable or Any'
+        )
     return _spec.ClassSpec(cls, Kind.STATIC if issubclass(cls, enum.Enum) else Kind.BY_VALUE)
 
 
