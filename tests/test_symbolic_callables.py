@@ -4,6 +4,7 @@ import abc
 import asyncio
 import dataclasses
 import fractions
+import functools
 import pickle
 import threading
 from typing import Any
@@ -392,3 +393,8 @@ def test_a_symbolized_class_is_extended_through_its_regular_one():
             self.sum = self.doubled + y
 
     assert Extended(1, 2).rebind(y=3).sum == 5
+
+
+def test_a_functor_needs_a_function_with_a_name():
+    with pytest.raises(pg.ClassDefinitionError, match='whose name the class gets; functools'):
+        functor(functools.partial(str.join, ' '))

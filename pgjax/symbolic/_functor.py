@@ -6,7 +6,14 @@ import typing
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pgjax._errors import FieldTypeError, MissingFieldError, PlaceholderError, did_you_mean
+from pgjax._errors import (
+    ClassDefinitionError,
+    FieldTypeError,
+    MissingFieldError,
+    PlaceholderError,
+    did_you_mean,
+    show,
+)
 from pgjax.symbolic._bind import open_paths
 from pgjax.symbolic._callables import Signature, make_class, read_signature
 from pgjax.symbolic._compare import eq
@@ -181,6 +188,11 @@ def functor(function: Callable[..., Any] | None = None, *, name: str | None = No
 
 def _functor_class(function: Callable[..., Any], name: str | None) -> Any:
     signature = read_signature(function)
+    if not hasattr(function, '__name__'):
+        raise ClassDefinitionError(
+            f'functor takes a function, whose name the class gets; {show(function)} has none. '
+            'Write a function that calls it.'
+        )
     infos = dict(signature.infos)
     for parameter in signature.annotations:  # what a call needs may come late
         infos.setdefault(parameter, FieldInfo(default=MISSING))
