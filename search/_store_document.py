@@ -55,7 +55,7 @@ def read_document(files: Storage) -> dict[str, Any]:
         raise StudyNotFoundError(
             f'There is no study at {path}'
             + (f' (it holds {names})' if names != '[]' else '')
-            + '; check the path, or pass create=True to start one there.'
+            + '; check the path. Study(..., create=True) starts one there.'
         ) from error
     except (OSError, ValueError, EncodeError) as error:
         raise read_error(name, error) or damage_error(name, 'content', 'JSON with its SHA-256', str(error)) from error

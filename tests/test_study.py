@@ -248,7 +248,7 @@ def test_a_study_that_went_on_elsewhere_is_refused(tmp_path):
 
 
 def test_paths_that_hold_no_study(tmp_path):
-    with pytest.raises(pg.StudyNotFoundError, match='absent'):
+    with pytest.raises(pg.StudyNotFoundError, match=r'absent; check the path\. Study\(\.\.\., create=True\)'):
         search.Study.load(tmp_path / 'absent')
     with pytest.raises(pg.StudyNotFoundError, match='create=True'):
         make(tmp_path / 'absent', create=False)
