@@ -158,6 +158,26 @@ def test_rewards_are_ranks_in_the_window_or_distances_from_the_average():
     assert float(later.mean) == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize('make', [REINFORCE, PPO])
+def test_by_value_it_learns_on_after_penalties(make):
+    """Of infeasible trials, and one as large as a float32 can be, which would make every deviation infinite."""
+    controller = make(batch_size=4, reward='value')
+    space = pg.search_space({'x': pg.oneof('abcd')})
+    worth = jnp.array([-1e30, -2e30, 0.0, 1.0])
+
+    def generation(state, key):
+        dna, state = controller.ask(space, state, key)
+        return controller.tell(space, state, dna, worth[dna.choices]), dna.choices
+
+    state = controller.init(space, jax.random.key(0))
+    for fitness in (-1e30, 3e38):  # nothing was measured before either
+        dna, state = controller.ask(space, state, jax.random.key(1))
+        state = controller.tell(space, state, dna, jnp.full((4, 1), fitness))
+        np.testing.assert_array_equal(state.policy, 0.0)
+    _, choices = jax.lax.scan(generation, state, jax.random.split(jax.random.key(2), 60))
+    assert (choices[-20:] == 3).mean() > 0.7
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['reinforce', 'ppo'])
 @pytest.mark.parametrize('fitness', [np.nan, -np.inf, 7.0])

@@ -78,7 +78,8 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
       clip: how far the ratio of the probabilities of a decision may move from 1 before a point stops pulling.
       epochs: steps per `tell`, each on the whole window.
       entropy: the coefficient of the mean entropy of a decision.
-      reward: 'rank' among the window, or 'value': the distance from a moving average in deviations.
+      reward: 'rank' among the window, or 'value': the distance from a moving average in deviations; beyond 1e15,
+        as what is infeasible is, fitness then counts as the worst or best of the window.
       window: W.
       decay: of the moving average and deviation, per `tell`.
 

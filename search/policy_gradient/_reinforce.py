@@ -54,7 +54,8 @@ class REINFORCE(Controller, type_name='pgjax.search.REINFORCE'):
       learning_rate: of Adam; ten times too much makes the policy collapse.
       entropy: the coefficient of the mean entropy of a decision, which keeps the policy from collapsing. The more
         decisions there are, the less does fitness say of each, so that their sum would win.
-      reward: 'rank' among the last `window` points, or 'value': the distance from a moving average in deviations.
+      reward: 'rank' among the last `window` points, or 'value': the distance from a moving average in deviations;
+        beyond 1e15, as what is infeasible is, fitness then counts as the worst or best of the window.
       window: W.
       decay: of the moving average and deviation, per `tell`.
 
