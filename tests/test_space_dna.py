@@ -95,6 +95,13 @@ def test_random_points_are_legal_where_jax_has_64_bits():
     assert (np.sort(dna.choices[:, 1:4], axis=1) == np.arange(3)).all()
 
 
+def test_random_points_of_wide_ints_are_the_same_where_jax_has_64_bits():
+    space = pg.search_space([pg.intv(0, 2**31 - 2), pg.intv(-(10**9), 10**9)])
+    with jax.enable_x64(True):
+        wide = jax.device_get(space.random(jax.random.key(0), (64,)))
+    np.testing.assert_array_equal(wide.choices, space.random(jax.random.key(0), (64,)).choices)
+
+
 SPACES = {
     'plain': lambda: pg.search_space(pg.Dict(a=pg.oneof([1, 2]))),
     'code': lambda: pg.search_space(pg.Dict(a=pg.oneof([1, 2]) + pg.oneof([3, 4]), b=pg.derive(abs, 'a'))),

@@ -67,7 +67,7 @@ def _choices(layout: Layout, table: Tables, key: jax.Array, bits: jax.Array) -> 
             drawn = _scaled_int(_unit(bits[..., decision.column]), decision)
         elif decision.kind != 'float' and (decision.arity or 1) > _MOST_SCALED:
             column_key = jax.random.fold_in(key, decision.column)
-            drawn = jax.random.randint(column_key, bits.shape[:-1], 0, decision.arity or 1)
+            drawn = jax.random.randint(column_key, bits.shape[:-1], 0, decision.arity or 1, jnp.int32)
         else:
             continue
         choices = choices.at[..., decision.column].set(drawn)
