@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -167,6 +168,17 @@ def test_evosax_is_told_of_what_it_proposed_beyond_the_ends(algorithms):
     )
     assert study.best is not None and study.best.value == {'x': 1.0, 'y': 1.0}
     assert study.state.strategy.mean.sum() > 2.0
+
+
+def test_evosax_learns_nothing_from_a_batch_that_failed(algorithms):
+    """A population that keeps its best once stayed with failed points, which counted as 0 where losses are above."""
+    controller = adapters.evosax('DifferentialEvolution', batch_size=8)
+    state = controller.init(BOX, jax.random.key(0))
+    dna, asked = jax.jit(lambda key: controller.ask(BOX, state, key))(jax.random.key(1))
+    tell = jax.jit(lambda fitness: controller.tell(BOX, asked, dna, fitness))
+    chex.assert_trees_all_equal(tell(jnp.full((8, 1), jnp.nan)), asked)
+    learned = tell(jnp.full((8, 1), jnp.nan).at[3].set(-1.0))
+    np.testing.assert_array_equal(learned.strategy.best_fitness, 1.0)
 
 
 def test_evosax_compiles_into_a_loop_without_callbacks(algorithms):

@@ -41,7 +41,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
 
     Proposals outside of the unit interval are evaluated at its end; the strategy is told of what it proposed. A
     generation of evosax is a batch: where fewer points are told, the others count as the worst of those; more are
-    told batch by batch. Failed points count as the worst that succeeded.
+    told batch by batch. Failed points count as the worst that succeeded; of a batch that failed nothing is learned.
 
     Attributes:
       strategy: its name in `evosax.algorithms`.
@@ -120,7 +120,10 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
             loss = -jnp.pad(fitness[begin : begin + size], (0, missing), constant_values=-jnp.inf)
             key = jax.random.fold_in(jax.random.wrap_key_data(state.key, impl=IMPL), number)
             population = jnp.where(proposed, state.asked, floats)
-            made, _ = strategy.tell(key, population, _finite(loss), made, params)
+            after, _ = strategy.tell(key, population, _finite(loss), made, params)
+            # A population keeps its best: whatever failed points counted as, it might never find anything better.
+            learns = jnp.isfinite(loss).any()
+            made = jax.tree.map(lambda new, old, learns=learns: jnp.where(learns, new, old), after, made)
         return dataclasses.replace(state, strategy=_strong(made))
 
 
