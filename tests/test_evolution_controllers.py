@@ -60,6 +60,11 @@ def test_several_objectives():
         search.LocalSearch().init(SMALL, jax.random.key(0), 2)
 
 
+def test_local_search_over_ints_of_billions_of_values():
+    """Not all of them are neighbours: they would not fit into memory."""
+    search.testing.check_controller(search.LocalSearch(), pg.search_space([pg.intv(0, 2**31 - 2), pg.intv(0, 10**7)]))
+
+
 @pytest.mark.parametrize('name', CONTROLLERS)
 def test_is_a_symbolic_value(name):
     controller = CONTROLLERS[name]

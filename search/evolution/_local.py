@@ -20,6 +20,8 @@ from pgjax.search.evolution._population import NO_TRIAL
 from pgjax.space import DNA, Space
 from pgjax.space._threefry import IMPL, uniform
 
+_MOST = 2**16  # neighbours that one decision makes
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +56,11 @@ class LocalState:
 class LocalSearch(Controller, type_name='pgjax.search.LocalSearch'):
     """Local search by first improvement, with random restarts.
 
-    The neighbours of a point differ from it in one decision in use: every other candidate and int, for slots of a
-    distinct group every candidate that is free (or every exchange of two slots), and `float_steps` normal steps of
-    each float. They are tried in random order. A better one becomes the center at once; of a batch the best counts.
-    Where all neighbours are told and none is better, the search starts anew from a random point.
+    The neighbours of a point differ from it in one decision in use: every other candidate and int (65,536 of them,
+    evenly spread, where there are more), for slots of a distinct group every candidate that is free (or every exchange
+    of two slots), and `float_steps` normal steps of each float. They are tried in random order. A better one becomes
+    the center at once; of a batch the best counts. Where all neighbours are told and none is better, the search starts
+    anew from a random point.
 
     On tables of a few thousand to some ten thousand architectures it beats evolution from 50 evaluations on (White et
     al., 2021, Exploring the loss landscape in neural architecture search, https://arxiv.org/abs/2005.02960).
@@ -152,7 +155,7 @@ def _neighbours(space: Space, float_steps: int) -> tuple[np.ndarray, np.ndarray]
         if family.distinct:
             k = family.columns.shape[1]
             number[family.columns] = family.arity - k if family.arity > k else k - 1
-    number = np.where(about.has_other, number, 0)
+    number = np.where(about.has_other, np.minimum(number, _MOST), 0)
     genes = np.repeat(np.arange(len(number), dtype=np.int32), number)
     first = np.cumsum(number) - number
     values = (np.arange(len(genes)) - first[genes] + 0.5) / np.maximum(number[genes], 1)
