@@ -316,6 +316,24 @@ METHODS = {
 }
 
 
+@pytest.mark.parametrize(
+    'method',
+    [
+        search.PBT(population_size=6, steps=2, rounds=3),
+        search.SuccessiveHalving(population_size=4, min_steps=1, max_steps=4, eta=2),
+        search.ASHA(workers=2, max_trials=6, min_steps=1, max_steps=4, eta=2),
+    ],
+    ids=lambda method: type(method).__name__,
+)
+def test_where_jax_has_64_bits_the_same_is_drawn(method):
+    template = pg.Dict(rate=pg.floatv(0.0, 1.0), twice=pg.oneof([1.0, 2.0]), steps=pg.floatv(0.0, 9.0, step=1.0))
+    usual = method.run(template, road)
+    with jax.enable_x64(True):
+        wide = method.run(template, road)
+    assert (wide.best.id, wide.best.value) == (usual.best.id, usual.best.value)
+    assert [leaf.dtype for leaf in jax.tree.leaves(wide.best.dna)] == [jnp.int32, jnp.float32]
+
+
 @pytest.mark.parametrize('name', METHODS)
 def test_runs_are_pure_compiled_values(name):
     method = METHODS[name]

@@ -26,7 +26,7 @@ class Tables:
       arity: int32[C].
       limit: the same as uint32[C].
       activity: what `active` needs.
-      groups: the constrained groups that are alike, with their columns, int[G, k]: one operation serves them all.
+      groups: the constrained groups that are alike, with their columns, int32[G, k]: one operation serves them all.
     """
 
     arity: np.ndarray
@@ -49,7 +49,7 @@ def _alike(groups: tuple[ConstrainedGroup, ...]) -> tuple[tuple[ConstrainedGroup
     for group in groups:
         if group.distinct or group.sorted:
             kinds.setdefault((len(group.columns), group.arity, group.distinct, group.sorted), []).append(group)
-    return tuple((alike[0], np.array([g.columns for g in alike])) for alike in kinds.values())
+    return tuple((alike[0], np.array([g.columns for g in alike], np.int32)) for alike in kinds.values())
 
 
 def _module(dna: DNA) -> Any:

@@ -200,10 +200,11 @@ class Bayesian(Controller, type_name='pgjax.search.Bayesian'):
     ) -> jax.Array:
         """int32[B], rows of a pool, each chosen as if those before had returned what was expected; new ones first."""
         size = len(mean)
-        draws = jnp.zeros((self.batch_size, size))
+        draws = jnp.zeros((self.batch_size, size), jnp.float32)
         if self.acquisition == 'thompson':
-            root = jnp.linalg.cholesky(covariance + 1e-4 * jnp.trace(covariance) / size * jnp.eye(size))
-            draws = mean + jax.random.normal(key, (self.batch_size, size)) @ jnp.nan_to_num(root).T
+            jitter = 1e-4 * jnp.trace(covariance) / size * jnp.eye(size, dtype=jnp.float32)
+            root = jnp.linalg.cholesky(covariance + jitter)
+            draws = mean + jax.random.normal(key, (self.batch_size, size), jnp.float32) @ jnp.nan_to_num(root).T
 
         def choose(
             carry: tuple[jax.Array, jax.Array], draw: jax.Array

@@ -151,7 +151,7 @@ def features(space: Space, dna: DNA) -> tuple[jax.Array, jax.Array]:
     one_hot = jnp.where(ones, np.float32(0.5**0.5), 0.0)
     number = int(about.feature.max(initial=-1)) + 1
     if number < len(about.feature):
-        one_hot = jnp.zeros((*dna.shape, number)).at[..., about.feature].add(one_hot)
+        one_hot = jnp.zeros((*dna.shape, number), jnp.float32).at[..., about.feature].add(one_hot)
     counts = [_counts(choices[..., columns], active[..., columns], arity) for columns, arity in about.alike]
     genes = jnp.concatenate([choices.astype(jnp.float32), jnp.asarray(dna.floats)], -1)[..., about.position]
     position = jnp.where(active[..., about.position], genes / about.highest - 0.5, 0.0)

@@ -45,7 +45,7 @@ def prior_mean(about: Blocks) -> Hyperparameters:
     counts = max(int((about.kind == COUNTS).sum()), 1)
     hamming = np.where(about.kind == COUNTS, np.log(0.5 / counts), np.log(_of_one(about)))
     return Hyperparameters(
-        common=jnp.zeros(2),
+        common=jnp.zeros(2, jnp.float32),
         hamming=jnp.asarray(hamming, jnp.float32),
         position=jnp.full(about.num_positions, np.log(4.0 * _of_one(about)), jnp.float32),
         amplitude=jnp.float32(0.0),
@@ -124,7 +124,7 @@ def noise_variance(hyper: Hyperparameters) -> jax.Array:
 def _squared_distances(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Array:
     """float32[n, m], at least 0, by a product of matrices."""
     if a.shape[-1] == 0:
-        return jnp.zeros((a.shape[0], b.shape[0]))
+        return jnp.zeros((a.shape[0], b.shape[0]), jnp.float32)
     root = jnp.sqrt(weight)
     a, b = a * root, b * root
     squares = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None, :] - 2.0 * a @ b.T

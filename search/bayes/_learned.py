@@ -78,7 +78,7 @@ def learn(
 
     # The last round moves nothing and leaves the model: to fit once more after the loop would be compiled once more.
     number = len(outcomes)
-    nowhere = jnp.zeros(number), jnp.zeros((number, number))
+    nowhere = jnp.zeros(number, jnp.float32), jnp.zeros((number, number), jnp.float32)
     hyper, memory, fitted = jax.lax.fori_loop(0, steps + 1, step, (learned.hyper, learned.optimizer, nowhere))
     model = Posterior(hyper, seen, used, *fitted)
     return Learned(hyper, memory), model, outcomes

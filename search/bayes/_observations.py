@@ -50,7 +50,7 @@ def empty(space: Space, size: int) -> Observations:
     """No observations, and room for `size`."""
     return Observations(
         dna=blank(space, size),
-        fitness=jnp.full(size, -jnp.inf),
+        fitness=jnp.full(size, -jnp.inf, jnp.float32),
         told=jnp.zeros(size, bool),
         order=jnp.full(size, -1, jnp.int32),
         asked=jnp.int32(0),
@@ -60,7 +60,7 @@ def empty(space: Space, size: int) -> Observations:
 
 def await_points(known: Observations, dna: DNA) -> Observations:
     """The observations with B points asked for."""
-    known = _put(known, dna, jnp.full(dna.shape, -jnp.inf), jnp.ones(dna.shape, bool), told=False)
+    known = _put(known, dna, jnp.full(dna.shape, -jnp.inf, jnp.float32), jnp.ones(dna.shape, bool), told=False)
     return dataclasses.replace(known, asked=known.asked + dna.shape[0])
 
 

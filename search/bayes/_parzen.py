@@ -75,7 +75,7 @@ def log_density(space: Space, estimator: Parzen, dna: DNA) -> jax.Array:
 
 def _log_uniform(space: Space) -> jax.Array:
     arity, _ = _about(space)
-    return jnp.concatenate([-jnp.log(jnp.asarray(arity)), jnp.zeros(space.num_floats)])
+    return jnp.concatenate([-jnp.log(jnp.asarray(arity)), jnp.zeros(space.num_floats, jnp.float32)])
 
 
 def _log_kernels(space: Space, centres: DNA, point: DNA, width: jax.Array, number: jax.Array) -> jax.Array:
@@ -105,7 +105,8 @@ def draw(space: Space, estimator: Parzen, key: jax.Array, number: int) -> DNA:
     """
     pick_key, fresh_key, keep_key, step_key = jax.random.split(key, 4)
     mask = estimator.mask
-    row = jax.random.categorical(pick_key, jnp.append(jnp.where(mask, 0.0, -jnp.inf), 0.0), shape=(number,))
+    logits = jnp.where(jnp.append(mask, True), jnp.float32(0.0), -jnp.inf)  # the last is the prior
+    row = jax.random.categorical(pick_key, logits, shape=(number,))
     centre = estimator.centres[jnp.minimum(row, len(mask) - 1)]
     has_centre = space.active(centre) & (row < len(mask))[:, None]
     fresh = space.random(fresh_key, (number,), canonical=False)

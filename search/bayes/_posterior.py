@@ -91,7 +91,7 @@ def fit(
 
 def _inverse_root(matrix: jax.Array) -> jax.Array:
     factor = jnp.linalg.cholesky(matrix)
-    return jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix)), lower=True)
+    return jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(matrix), dtype=matrix.dtype), lower=True)
 
 
 def predict(about: Blocks, posterior: Posterior, points: Features) -> tuple[jax.Array, jax.Array]:

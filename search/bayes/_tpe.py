@@ -71,7 +71,7 @@ class TPE(Controller, type_name='pgjax.search.TPE'):
             promise = of_good - of_bad
             # Random points stand by in case that everything drawn is known.
             pool = concatenate([drawn, space.random(spare_key, (self.batch_size,))])
-            promise = jnp.append(promise, jnp.full(self.batch_size, _LAST))
+            promise = jnp.append(promise, jnp.full(self.batch_size, _LAST, jnp.float32))
             is_known = (equal_rows(space, pool, state.dna) & (state.order >= 0)).any(-1)
             return best_points(space, pool, jnp.where(is_known, -jnp.inf, promise), self.batch_size)[0]
 

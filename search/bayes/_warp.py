@@ -46,7 +46,7 @@ def yeo_johnson(fitness: jax.Array, told: jax.Array) -> jax.Array:
         slope = jnp.where(known, jnp.sign(values) * logarithm, 0.0).sum()
         return (power - 1.0) * slope - 0.5 * number * jnp.log(jnp.maximum(variance, 1e-12))
 
-    powers = jnp.linspace(0.0, 4.0, 33)
+    powers = jnp.linspace(0.0, 4.0, 33, dtype=jnp.float32)
     return _with_failures(curved(powers[jnp.argmax(jax.vmap(log_likelihood)(powers))]), known, told)
 
 

@@ -113,7 +113,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         return MapElitesState(
             dna=blank(space, size),
             fitness=jnp.full(size, -jnp.inf, jnp.float32),
-            descriptors=jnp.zeros((size, len(self.bounds))),
+            descriptors=jnp.zeros((size, len(self.bounds)), jnp.float32),
             trial=jnp.full(size, -1, jnp.int32),
             centroids=centroids,
             asked=jnp.int32(0),
@@ -127,7 +127,7 @@ class MapElites(Controller, type_name='pgjax.search.MapElites'):
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size = self.batch_size
         number = jnp.cumsum(state.filled)  # the k-th filled cell is the first with k + 1 filled ones up to it
-        drawn = jax.random.randint(select_key, (size,), 0, jnp.maximum(number[-1], 1))
+        drawn = jax.random.randint(select_key, (size,), 0, jnp.maximum(number[-1], 1), jnp.int32)
         cells = jnp.minimum(jnp.searchsorted(number, drawn, side='right'), len(number) - 1)
         return mutants(space, random_key, mutate_key, state, cells, until=self.initial_size)
 
@@ -211,7 +211,7 @@ def spread_evenly(key: jax.Array, number: int, dimensions: int) -> jax.Array:
 
     def step(_: Any, centroids: jax.Array) -> jax.Array:
         owner = _nearest(points, centroids)
-        count = jnp.zeros(number).at[owner].add(1.0)
+        count = jnp.zeros(number, jnp.float32).at[owner].add(1.0)
         total = jnp.zeros_like(centroids).at[owner].add(points)
         return jnp.where(count[:, None] > 0, total / jnp.maximum(count, 1.0)[:, None], centroids)
 

@@ -212,7 +212,7 @@ class Noise(Schedule, type_name='pgjax.search.evolution.Noise'):
         key = jax.random.fold_in(jax.random.key(self.seed, impl=IMPL), step)
         if self.kind == 'uniform':
             return self.a + (self.b - self.a) * uniform(key, ())
-        normal = self.a + self.b * jax.random.normal(key)
+        normal = self.a + self.b * jax.random.normal(key, dtype=jnp.float32)
         return jnp.exp(normal) if self.kind == 'log-normal' else normal
 
 

@@ -81,7 +81,7 @@ class SEMO(Controller, type_name='pgjax.search.SEMO'):
         require_key(key, self)
         random_key, select_key, mutate_key = jax.random.split(key, 3)
         size, filled = self.batch_size, (state.trial >= 0).sum()
-        slots = jax.random.randint(select_key, (size,), 0, jnp.maximum(filled, 1))
+        slots = jax.random.randint(select_key, (size,), 0, jnp.maximum(filled, 1), jnp.int32)
         return mutants(space, random_key, mutate_key, state, slots, until=self.initial_size)
 
     def tell(self, space: Space, state: SEMOState, dna: DNA, fitness: Any) -> State:

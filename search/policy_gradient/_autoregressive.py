@@ -50,10 +50,10 @@ class Autoregressive(Policy, type_name='pgjax.search.policy_gradient.Autoregress
         """The uniform policy: readouts and logits are zero, embeddings random."""
         d, k = columns(space, self.bins).offset.shape
         return AutoregressiveParameters(
-            logits=jnp.zeros((d, k)),
-            embedding=jax.random.normal(key, (d, k, self.hidden)),
-            hidden_bias=jnp.zeros(self.hidden),
-            readout=jnp.zeros((d, self.hidden, k)),
+            logits=jnp.zeros((d, k), jnp.float32),
+            embedding=jax.random.normal(key, (d, k, self.hidden), jnp.float32),
+            hidden_bias=jnp.zeros(self.hidden, jnp.float32),
+            readout=jnp.zeros((d, self.hidden, k), jnp.float32),
         )
 
     def sample(self, space: Space, parameters: AutoregressiveParameters, key: jax.Array, number: int) -> DNA:

@@ -28,7 +28,7 @@ class Factored(Policy, type_name='pgjax.search.policy_gradient.Factored'):
     def init(self, space: Space, key: jax.Array) -> jax.Array:
         """float32[D, K] zeros: logits."""
         del key
-        return jnp.zeros(columns(space, self.bins).offset.shape)
+        return jnp.zeros(columns(space, self.bins).offset.shape, jnp.float32)
 
     def sample(self, space: Space, parameters: jax.Array, key: jax.Array, number: int) -> DNA:
         """By the inverse of the cumulative distribution; the slots of a group one after the other."""
@@ -56,7 +56,7 @@ class Factored(Policy, type_name='pgjax.search.policy_gradient.Factored'):
         logs, chosen, active = self._conditionals(space, parameters, dna)
         probability = jnp.exp(logs)
         plogp = jnp.where(probability > 0, probability * logs, 0.0)
-        share = jnp.where(weight != 0, 1.0, 0.0)
+        share = (weight != 0).astype(jnp.float32)
         pull = jnp.where(active, weight[:, None], 0.0)[..., None]
         spread = jnp.where(active, (entropy * share / jnp.maximum(share.sum(), 1.0))[:, None], 0.0)[..., None]
         of_entropy = -plogp + probability * plogp.sum(-1, keepdims=True)

@@ -110,7 +110,7 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
         parameters = self.policy.init(space, key)
         size = self.window
         empty = blank(space, size)
-        memory = Memory(empty, jnp.full(size, jnp.nan), jnp.zeros(size), jnp.int32(0))
+        memory = Memory(empty, jnp.full(size, jnp.nan, jnp.float32), jnp.zeros(size, jnp.float32), jnp.int32(0))
         optimizer = self._optimizer().init(parameters)
         return PPOState(parameters, parameters, optimizer, first_baseline(size), memory)
 

@@ -81,4 +81,4 @@ def advantages(baseline: Baseline, fitness: jax.Array, kind: Kind) -> jax.Array:
     known = jnp.maximum(jnp.minimum(baseline.count, len(baseline.recent)), 1)
     worse = (baseline.recent < mine).sum(-1)
     better = (baseline.recent > mine).sum(-1)
-    return jnp.where(good, (worse - better) / known, 0.0)
+    return jnp.where(good, (worse - better).astype(jnp.float32) / known, 0.0)

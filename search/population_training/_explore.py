@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax.space import DNA, Space
+from pgjax.space._threefry import uniform
 
 
 def explore(space: Space, key: jax.Array, dna: DNA, down: Any = 0.8, up: Any = 1.2, resample: Any = 0.25) -> DNA:
@@ -36,8 +37,8 @@ def explore(space: Space, key: jax.Array, dna: DNA, down: Any = 0.8, up: Any = 1
     about, c = _about(space), space.num_choices
     fresh = space.random(fresh_key, dna.shape, canonical=False)
     width = (*dna.shape, c + space.num_floats)
-    factor = jnp.where(jax.random.bernoulli(coin_key, 0.5, width), up, down)
-    drawn = jax.random.bernoulli(draw_key, resample, width) | ~space.active(dna)
+    factor = jnp.where(uniform(coin_key, width) < 0.5, up, down)
+    drawn = (uniform(draw_key, width) < resample) | ~space.active(dna)
     moved = DNA(
         jnp.where(about.is_int, _move_ints(dna.choices, factor[..., :c], about), dna.choices),
         _move_floats(dna.floats, factor[..., c:], about),

@@ -154,7 +154,7 @@ def halve(space: Space, training: Training, plan: Sequence[tuple[int, int]], key
     """
     require_key(key, 'SuccessiveHalving')
     dna_key, init_key, train_key = jax.random.split(key, 3)
-    members = jnp.arange(plan[0][0])
+    members = jnp.arange(plan[0][0], dtype=jnp.int32)
     dna = space.random(dna_key, (len(members),))
     states = training.start(space, dna, member_keys(init_key, members))
     shown, done, fitness = [], 0, None
@@ -163,7 +163,7 @@ def halve(space: Space, training: Training, plan: Sequence[tuple[int, int]], key
             kept = best_first(fitness)[:number]
             members, dna, states = jax.tree.map(lambda leaf, kept=kept: leaf[kept], (members, dna, states))
         keys = member_keys(train_key, members)
-        first = jnp.full(number, done)
+        first = jnp.full(number, done, jnp.int32)
         states, metrics, fitness = training.advance(space, dna, states, keys, first, np.int32(steps - done))
         shown.append(Rung(members, dna, metrics, fitness, steps))
         done = steps

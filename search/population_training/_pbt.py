@@ -219,13 +219,13 @@ class PBT(Object, type_name='pgjax.search.PBT'):
         """int32[P]: from whom each member goes on: truncation selection."""
         size = self.population_size
         order = best_first(fitness)
-        place = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size))
+        place = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))
         succeeded = jnp.isfinite(fitness).all(-1)
         cut = jnp.clip(jnp.ceil(self.fraction * size - 1e-4).astype(jnp.int32), 0, size // 2)
         sources = jnp.minimum(jnp.maximum(cut, 1), succeeded.sum())  # failed members come last in the order
-        drawn = order[jax.random.randint(key, (size,), 0, jnp.maximum(sources, 1))]
+        drawn = order[jax.random.randint(key, (size,), 0, jnp.maximum(sources, 1), jnp.int32)]
         behind = ((place >= size - cut) | ~succeeded) & (sources > 0) & (place >= sources)
-        return jnp.where(behind, drawn, jnp.arange(size))
+        return jnp.where(behind, drawn, jnp.arange(size, dtype=jnp.int32))
 
     def compile(self, template: Any, training: Training) -> Callable[[jax.Array], PBTResult]:
         """A whole run as a pure function of a key, to be jitted, or vmapped over keys.

@@ -138,7 +138,7 @@ def draw_below(key: jax.Array, shape: tuple[int, ...], bound: Any, most: int) ->
     no probability is off by more than bound / 2**32 of itself.
     """
     if most > MOST_BY_PRODUCT:
-        return jax.random.randint(key, shape, 0, jnp.maximum(bound, 1))
+        return jax.random.randint(key, shape, 0, jnp.maximum(bound, 1), jnp.int32)
     return below(words(key, shape), jnp.asarray(bound).astype(jnp.uint32))
 
 
