@@ -109,7 +109,8 @@ class RegularizedEvolution(Controller, type_name='pgjax.search.RegularizedEvolut
         size = self.batch_size
         known = jnp.minimum(state.told, self.population_size)
         best = jnp.argmax(state.fitness)
-        slots = winners(select_key, (size,), self.rivals, state.fitness, known, otherwise=best)
+        drawn, won = winners(select_key, (size,), self.rivals, state.fitness, known)
+        slots = jnp.where(won > -jnp.inf, drawn, best)
         return mutants(space, random_key, mutate_key, state, slots, until=self.population_size)
 
     def tell(self, space: Space, state: State, dna: DNA, fitness: Any) -> State:

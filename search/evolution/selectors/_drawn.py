@@ -100,16 +100,21 @@ class Tournament(Selector, type_name='pgjax.search.evolution.selectors.Tournamen
             value = jnp.zeros(len(population)).at[ranked(population)].set(-place.astype(jnp.float32))
             value = jnp.where(population.fitness[:, 0] > -jnp.inf, value, -jnp.inf)
         value = population.fitness[:, 0] if value is None else value
-        succeeded = population.mask & (value > -jnp.inf)
-        best = jnp.argmax(jnp.where(succeeded, value, -jnp.inf)).astype(jnp.int32)
-        otherwise = jnp.where(succeeded[best], best, -1)
-        return winners(key, (rows,), self.size, value, population.count, otherwise), count
+        drawn, best = winners(key, (rows,), self.size, value, population.count)
+        lost = ~(best > -jnp.inf)
+
+        def mend() -> jax.Array:
+            succeeded = population.mask & (value > -jnp.inf)
+            top = jnp.argmax(jnp.where(succeeded, value, -jnp.inf)).astype(jnp.int32)
+            return jnp.where(lost & succeeded[top], top, drawn)
+
+        return jax.lax.cond(lost.any(), mend, lambda: drawn), count
 
 
 def winners(
-    key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, count: Any, otherwise: Any = -1
-) -> jax.Array:
-    """int32[shape], rows of the best of `size` rows drawn below `count`; of equals the first drawn. NaN never wins.
+    key: jax.Array, shape: tuple[int, ...], size: int, value: jax.Array, count: Any
+) -> tuple[jax.Array, jax.Array]:
+    """The best of `size` rows drawn below `count`; of equals the first drawn. NaN never wins.
 
     Args:
       key: consumed.
@@ -117,7 +122,9 @@ def winners(
       size: rivals in one tournament.
       value: float[N].
       count: int32[], how many rows take part.
-      otherwise: int32[], the row that wins where all rivals are -inf or NaN; the first drawn if below 0.
+
+    Returns:
+      int32[shape] rows, and float[shape] their values, -inf where all rivals were -inf or NaN.
     """
     rivals = draw_below(key, (size, *shape), count, value.shape[0])
     value = jnp.where(jnp.isnan(value), -jnp.inf, value)
@@ -127,8 +134,7 @@ def winners(
         return jax.tree.map(lambda a, b: jnp.where(rival[1] > best[1], a, b), rival, best)
 
     first = rivals[0], value[rivals[0]]
-    row, best = jax.lax.fori_loop(1, size, meet, first, unroll=min(_UNROLLED, max(1, size - 1)))
-    return jnp.where((best > -jnp.inf) | (otherwise < 0), row, otherwise)
+    return jax.lax.fori_loop(1, size, meet, first, unroll=min(_UNROLLED, max(1, size - 1)))
 
 
 def draw_below(key: jax.Array, shape: tuple[int, ...], bound: Any, most: int) -> jax.Array:
