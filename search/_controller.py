@@ -16,6 +16,7 @@ from pgjax._errors import ControllerError, show
 from pgjax.space import DNA, Space
 from pgjax.symbolic import Object
 from pgjax.symbolic._spec import is_traced
+from pgjax.symbolic._traced import ASKED_FOR_A_VALUE
 
 if TYPE_CHECKING:
     from pgjax.search._host import HostController
@@ -101,11 +102,7 @@ def noting_untraceable(controller: Controller, method: str) -> Iterator[None]:
     """Notes, on JAX's error for a method that looks at what is traced, what a controller is to do about it."""
     try:
         yield
-    except (
-        jax.errors.ConcretizationTypeError,
-        jax.errors.TracerArrayConversionError,
-        jax.errors.TracerIntegerConversionError,
-    ) as error:
+    except ASKED_FOR_A_VALUE as error:
         error.add_note(
             f'{type(controller).__name__}.{method} is compiled: decide by jnp.where or jax.lax.cond, or give the class '
             'a property `traceable` that is False, and it is called on the host.'
@@ -126,6 +123,15 @@ def require_proposals(controller: Controller, asked: Any) -> None:
         f'{type(controller).__name__}.ask must give (dna, state), points of shape ({controller.batch_size},) by its '
         f'batch_size; got {came}.'
     )
+
+
+def form_of(leaf: Any) -> str:
+    """The dtype and shape of a leaf of a state, for messages.
+
+    >>> form_of(jnp.zeros((2, 3)))
+    'float32[2, 3]'
+    """
+    return f'{jnp.result_type(leaf)}{list(jnp.shape(leaf))}'
 
 
 def require(condition: bool, controller: Object, setting: str, allowed: str) -> None:

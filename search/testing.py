@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import show
-from pgjax.search._controller import Controller, State, noting_untraceable
+from pgjax.search._controller import Controller, State, form_of, noting_untraceable
 from pgjax.space import DNA, Space, floatv, intv, manyof, oneof, search_space
 from pgjax.symbolic import Dict
 
@@ -122,7 +122,7 @@ def _check_like(first: State, state: State, method: str) -> None:
     before, after = jax.tree.structure(first), jax.tree.structure(state)
     assert before == after, f'{method} changed the structure of the state, from {before} to {after}'
     for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(first), jax.tree.leaves(state), strict=True):
-        was, came = (f'{jnp.result_type(leaf)}{list(jnp.shape(leaf))}' for leaf in (old, new))
+        was, came = form_of(old), form_of(new)
         where = jax.tree_util.keystr(path)
         assert was == came, f'{method} changed the shape of the state: state{where} was {was} and is {came}'
 

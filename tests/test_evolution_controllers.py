@@ -178,13 +178,18 @@ def test_genetic_keeps_the_best():
     assert int(state.generation) == 9  # all but the first batch were children
 
 
+def from_a_peak(controller):
+    """`ask` and `tell` on SMALL, compiled, and the state in which the one point known is the best there can be."""
+    tell = jax.jit(lambda s, d, f: controller.tell(SMALL, s, d, f))
+    ask = jax.jit(lambda s, k: controller.ask(SMALL, s, k))
+    peak = pg.DNA([[1, 1, 1, 1]], np.zeros((1, 0)))
+    return ask, tell, tell(controller.init(SMALL, jax.random.key(0)), peak, jnp.ones((1, 1)))
+
+
 def test_local_search_tries_every_neighbour_once_and_starts_anew():
     """From a peak it asks for all 8 neighbours, each once, and then for a random point."""
     peak = lambda dna: jnp.where((dna.choices == 1).all(-1), 1.0, 0.0)  # noqa: E731
-    controller = search.LocalSearch()
-    tell = jax.jit(lambda s, d, f: controller.tell(SMALL, s, d, f))
-    ask = jax.jit(lambda s, k: controller.ask(SMALL, s, k))
-    state = tell(controller.init(SMALL, jax.random.key(0)), pg.DNA([[1, 1, 1, 1]], np.zeros((1, 0))), jnp.ones((1, 1)))
+    ask, tell, state = from_a_peak(search.LocalSearch())
     seen = []
     for key in jax.random.split(jax.random.key(1), 8):
         dna, state = ask(state, key)
@@ -199,9 +204,7 @@ def test_local_search_tries_every_neighbour_once_and_starts_anew():
 def test_local_search_does_not_give_up_for_what_others_have_tried():
     """In a portfolio it is told of many points that are not its own, and tries its 8 neighbours all the same."""
     controller = search.Portfolio([search.Random(batch_size=15), search.LocalSearch()])
-    tell = jax.jit(lambda s, d, f: controller.tell(SMALL, s, d, f))
-    ask = jax.jit(lambda s, k: controller.ask(SMALL, s, k))
-    state = tell(controller.init(SMALL, jax.random.key(0)), pg.DNA([[1, 1, 1, 1]], np.zeros((1, 0))), jnp.ones((1, 1)))
+    ask, tell, state = from_a_peak(controller)
     around = []
     for key in jax.random.split(jax.random.key(1), 9):
         dna, state = ask(state, key)

@@ -9,7 +9,7 @@ import jax
 from pgjax._keypath import from_jax_keys
 from pgjax.symbolic._spec import is_traced
 
-_ASKED_FOR_A_VALUE = (
+ASKED_FOR_A_VALUE = (  # how JAX refuses Python the value of a tracer
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
@@ -24,7 +24,7 @@ def note_traced(error: Exception, value: Any) -> None:
     The leaf itself where the tracer is one; what was computed from leaves does not say from which. It runs only
     where user code that pgjax called has failed, so that nothing is spent on code that works.
     """
-    if not isinstance(error, _ASKED_FOR_A_VALUE):
+    if not isinstance(error, ASKED_FOR_A_VALUE):
         return
     leaves = [(path, leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(value) if is_traced(leaf)]
     if not leaves:

@@ -56,14 +56,13 @@ def remember(memory: Memory, prints: jax.Array, new: jax.Array) -> Memory:
 
 def learn(memory: Memory, prints: jax.Array) -> Memory:
     """The memory with those of uint32[n, 2] that it does not know."""
+    new = ~contains(memory, prints)
 
     def write(state: tuple[Any, Memory]) -> tuple[Any, Memory]:
-        known = contains(memory, prints)
-        return jnp.bool_(False), remember(state[1], prints, ~known & ~repeats(prints))
+        return jnp.bool_(False), remember(state[1], prints, new & ~repeats(prints))
 
     # A loop of one round at most: of a condition vmap would make both branches, and mostly nothing is new.
-    unknown = ~contains(memory, prints).all()
-    return jax.lax.while_loop(lambda state: state[0], write, (unknown, memory))[1]
+    return jax.lax.while_loop(lambda state: state[0], write, (new.any(), memory))[1]
 
 
 def repeats(prints: jax.Array, settled: jax.Array | None = None) -> jax.Array:

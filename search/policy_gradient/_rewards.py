@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 Kind = Literal['rank', 'value']
 
-PENALTY = 1e15  # what is farther from 0 is no measurement: its square would outweigh all others, or overflow
+_PENALTY = 1e15  # what is farther from 0 is no measurement: its square would outweigh all others, or overflow
 
 
 @jax.tree_util.register_dataclass
@@ -61,9 +61,9 @@ def see(baseline: Baseline, fitness: jax.Array, decay: float | jax.Array) -> Bas
 
 def _bounded(recent: jax.Array, fitness: jax.Array) -> jax.Array:
     """Fitness with penalties as the worst or best of what was measured lately; NaN where none was, or it failed."""
-    measured = jnp.where(jnp.abs(recent) < PENALTY, recent, jnp.nan)
+    measured = jnp.where(jnp.abs(recent) < _PENALTY, recent, jnp.nan)
     extreme = jnp.where(fitness < 0, jnp.nanmin(measured), jnp.nanmax(measured))
-    return jnp.where(jnp.abs(fitness) < PENALTY, fitness, jnp.where(jnp.isfinite(fitness), extreme, jnp.nan))
+    return jnp.where(jnp.abs(fitness) < _PENALTY, fitness, jnp.where(jnp.isfinite(fitness), extreme, jnp.nan))
 
 
 def advantages(baseline: Baseline, fitness: jax.Array, kind: Kind) -> jax.Array:

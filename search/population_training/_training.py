@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax._errors import ControllerError, EvaluatorError, FitnessError, SpaceError, shorten, show
-from pgjax.search._controller import sanitize
+from pgjax.search._controller import form_of, sanitize
 from pgjax.search._evaluation import require_function, resolve_batch
 from pgjax.search._objective import Objective, as_objectives, check_metrics
 from pgjax.search._settings import require_seed
@@ -110,13 +110,9 @@ def _check_state(before: Any, after: Any) -> None:
         same_type = jax.typeof(was).weak_type or jnp.result_type(was) == jnp.result_type(came)
         if jnp.shape(was) != jnp.shape(came) or not same_type:
             raise EvaluatorError(
-                f'{rule}: state{jax.tree_util.keystr(path)} was {_form(was)} and came back as {_form(came)}. '
+                f'{rule}: state{jax.tree_util.keystr(path)} was {form_of(was)} and came back as {form_of(came)}. '
                 'Cast or reshape it there, or begin with such a one in `init`.'
             )
-
-
-def _form(leaf: Any) -> str:
-    return f'{jnp.result_type(leaf)}{list(jnp.shape(leaf))}'
 
 
 def require_training(training: Any) -> None:
