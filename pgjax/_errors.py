@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 MAX_MESSAGE = 500  # characters; a longer text is cut in the middle
@@ -165,7 +165,18 @@ def shorten(text: str, limit: int = MAX_VALUE) -> str:
     return f'{text[:head]}...{text[len(text) - (limit - 3 - head) :]}'
 
 
-_REPR = reprlib.Repr()
+# By a class's __repr__: what writes about as many characters of it as asked for, however large the value.
+SHORT_REPRS: dict[Any, Callable[[Any, int], str]] = {}
+_MOST_WRITTEN = 10_000  # characters of a value that is shown by its two ends
+
+
+class _Repr(reprlib.Repr):
+    def repr_instance(self, x: Any, level: int) -> str:
+        write = SHORT_REPRS.get(type(x).__repr__)
+        return super().repr_instance(x, level) if write is None else shorten(write(x, _MOST_WRITTEN))
+
+
+_REPR = _Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = MAX_VALUE
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 8
 _REPR.maxlevel = 3

@@ -11,6 +11,7 @@ from pgjax.edit._patch import Patch
 from pgjax.edit._show_diff import show_change
 from pgjax.edit._work import Value
 from pgjax.symbolic import MISSING, List, Object, eq
+from pgjax.symbolic._compare import PATIENCE
 from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._locate import keys_of, part_of
 from pgjax.symbolic._nodes import fields_of, is_list
@@ -19,6 +20,7 @@ from pgjax.symbolic._spec import ATOMS
 from pgjax.symbolic._update import VALUE, apply_tree, branch_of, edit_tree
 
 _ABSENT: Any = type('Absent', (), {'__slots__': ()})()
+_SEEN: Any = object()  # in place of a way: all below the pair has been seen, before which so many changes were found
 # Two values, one of which may be absent, and the way to them: (key, the way to what holds them), None at the root.
 _Pair = tuple[Any, Any, Any]
 
@@ -103,8 +105,20 @@ def diff(a: Any, b: Any) -> Diff:
     refuse_cycles(b)  # what is added is held by the difference
     found: list[Change] = []
     pending: list[_Pair] = [(a, b, None)]
-    while pending:
+    equal: set[int] = set()  # pairs of parts; only those that many turns have shown to be worth remembering
+    for turn in itertools.count():
+        if not pending:
+            break
         x, y, way = pending.pop()
+        if way is _SEEN:
+            if len(found) == y:
+                equal.add(x)
+            continue
+        if turn > PATIENCE:
+            pair = id(x) << 64 | id(y)
+            if pair in equal:
+                continue
+            pending.append((pair, len(found), _SEEN))
         mark, is_whole = len(pending), False
         kind = x.__class__
         ours = getattr(kind, '__pg_parts__', None) if kind is y.__class__ else None

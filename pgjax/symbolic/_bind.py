@@ -28,6 +28,7 @@ def open_paths(root: Any, most: int = 8) -> list[str]:
     refuse_cycles(root)
     found: list[str] = []
     closed: list[Any] = []
+    met: set[int] = set()  # ids of containers: a shared one is looked through once
     pending: list[tuple[Any, Any]] = [(None, root)]  # the way up shared, not copied: (key, way up)
     while pending and len(found) < most:
         way, value = pending.pop()
@@ -41,6 +42,9 @@ def open_paths(root: Any, most: int = 8) -> list[str]:
             closed.append(state)
         parts = children(value)
         if parts:
+            if id(value) in met and (not found or not is_open(value)):
+                continue
+            met.add(id(value))
             pending.extend(((key, way), child) for key, child in reversed(parts))
     if not found:  # nothing below any of them is open: siblings of a later edit need no second walk
         for state in closed:

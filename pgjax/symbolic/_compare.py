@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
@@ -34,9 +35,17 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
     if is_raw(a) and is_raw(b):  # else one of them ends, and the comparison with it
         refuse_cycles(a)
     root, twin, lasting = a, b, True
+    met: set[int] = set()
     pending = [(a, b)]
-    while pending:
+    for turn in itertools.count():
+        if not pending:
+            break
         a, b = pending.pop()
+        if turn > PATIENCE:
+            pair = id(a) << 64 | id(b)  # an int, of which the garbage collector takes no notice
+            if pair in met:
+                continue  # equal, or what makes them differ is found where they were met first
+            met.add(pair)
         kind = a.__class__
         ours = getattr(kind, '__pg_parts__', None) if kind is b.__class__ else None
         if ours is fields_of:
@@ -77,6 +86,11 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
     if lasting and hasattr(root.__class__, '__pg_fields__'):
         root.__dict__['_pg_twin'] = twin.__dict__['_pg_twin'] = object()
     return True
+
+
+# After so many parts a walk remembers those it has seen: parts shared n times over would be met 2**n times, and
+# in what is smaller remembering costs more than it saves.
+PATIENCE = 1 << 16
 
 
 def signs_differ(a: Any, b: Any) -> bool:

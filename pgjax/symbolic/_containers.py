@@ -12,7 +12,7 @@ import numpy as np
 from pgjax._errors import CycleError, FieldTypeError, FrozenError, show
 from pgjax.symbolic import _pytree, _registry
 from pgjax.symbolic._compare import eq, hash_
-from pgjax.symbolic._format import format_
+from pgjax.symbolic._format import repr_node
 from pgjax.symbolic._pickle import reduce_node
 from pgjax.symbolic._spec import Location, format_location
 
@@ -96,8 +96,7 @@ class List(tuple[T, ...], Generic[T]):
         """The list itself: it never changes."""
         return self
 
-    def __repr__(self) -> str:
-        return format_(self)
+    __repr__ = repr_node
 
     def __copy__(self) -> List[T]:
         return self
@@ -167,8 +166,7 @@ class Dict(dict[Any, T], Generic[T]):
         """The dict itself: it never changes."""
         return self
 
-    def __repr__(self) -> str:
-        return format_(self)
+    __repr__ = repr_node
 
     def __copy__(self) -> Dict[T]:
         return self
@@ -261,12 +259,16 @@ def symbolic(value: Any, where: Location) -> Any:
         return value
     frames = [_Frame(value, where)]
     open_ids = {id(value)}
+    done: dict[int, Any] = {}  # what is shared stays shared, and is looked at once
     while True:
         frame = frames[-1]
         if frame.pending:
             key, item = frame.pending.pop()
             if not isinstance(item, (list, dict, tuple)) or item.__class__ is List or item.__class__ is Dict:
                 frame.done.append(item)
+                continue
+            if id(item) in done:
+                frame.done.append(done[id(item)])
                 continue
             if id(item) in open_ids:
                 raise CycleError(
@@ -278,7 +280,7 @@ def symbolic(value: Any, where: Location) -> Any:
         else:
             frames.pop()
             open_ids.discard(id(frame.value))
-            made = frame.finish()
+            made = done[id(frame.value)] = frame.finish()
             if not frames:
                 return made
             frames[-1].done.append(made)

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pgjax._errors import SHORT_REPRS
 from pgjax.symbolic import _registry
 from pgjax.symbolic._compare import host_array
 from pgjax.symbolic._cycles import refuse_cycles
@@ -46,18 +47,32 @@ def format_(value: Any, *, width: int | None = None, hide_defaults: bool = False
     }
     """
     refuse_cycles(value)
-    style = Style(hide_defaults, evaluable)
+    return ''.join(_written(value, width, Style(hide_defaults, evaluable)))
+
+
+def repr_node(self: Any) -> str:
+    """The `__repr__` of symbolic objects and containers; messages write no more than the beginning of large ones."""
+    return format_(self)
+
+
+SHORT_REPRS[repr_node] = lambda node, most: ''.join(_written(node, None, Style(), most))
+
+
+def _written(value: Any, width: int | None, style: Style, most: int | None = None) -> list[str]:
+    """The text of a value, in pieces; those after the first `most` characters may be missing."""
     out: list[str] = []
+    room = math.inf if most is None else most
     pending: list[Any] = [(value, 0, 0)]  # text, or a node, its indent and what else its line holds
-    while pending:
+    while pending and room >= 0:
         item = pending.pop()
         if isinstance(item, str):
             out.append(item)
+            room -= len(item)
             continue
         node, indent, beside = item
         call = call_parts(node, style)
         if call is None:
-            out.append(style.leaf(node))
+            pending.append(style.leaf(node))
             continue
         opening, closing, parts = call
         # Further in than the width nothing is broken: deep values print in linear space.
@@ -66,8 +81,8 @@ def format_(value: Any, *, width: int | None = None, hide_defaults: bool = False
         )
         pending.append(closing)
         pending.extend(_pieces(parts, indent, breaks))
-        out.append(opening)
-    return ''.join(out)
+        pending.append(opening)
+    return out
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pgjax.symbolic._bind import bind
 from pgjax.symbolic._compare import eq, hash_
 from pgjax.symbolic._define import define, finish
 from pgjax.symbolic._field import Field, FieldInfo, field
-from pgjax.symbolic._format import format_
+from pgjax.symbolic._format import format_, repr_node
 from pgjax.symbolic._nodes import fields_of
 from pgjax.symbolic._pickle import reduce_node
 from pgjax.symbolic._update import updated
@@ -162,8 +162,7 @@ class Object(metaclass=ObjectMeta):
             return known
         return hash_(self)
 
-    def __repr__(self) -> str:
-        return format_(self)
+    __repr__ = repr_node
 
     def __str__(self) -> str:
         return format_(self, width=100)

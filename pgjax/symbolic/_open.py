@@ -50,12 +50,13 @@ def is_concrete(value: Any) -> bool:
 def _holds(value: Any, test: Callable[[Any], bool]) -> bool:
     if not is_open(value):
         return False
-    pending = [value]
+    pending, met = [value], set()
     while pending:
         node = pending.pop()
         if isinstance(node, Placeholder) and test(node):
             return True
-        if not _is_filled_in(node):
+        if not _is_filled_in(node) and id(node) not in met:
+            met.add(id(node))
             pending.extend(part for _, part in children(node) or ())
     return False
 

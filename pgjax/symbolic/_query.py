@@ -205,9 +205,12 @@ def contains(value: Any, part: Any = NOWHERE, *, type: type | tuple[type, ...] |
     (True, False)
     """
     refuse_cycles(value)
-    pending = [value]
+    pending, met = [value], set()
     while pending:
         node = pending.pop()
+        if id(node) in met:
+            continue
+        met.add(id(node))
         if (type is not None and isinstance(node, type)) or (part is not NOWHERE and eq(node, part)):
             return True
         pending.extend(child for _, child in children(node) or ())
