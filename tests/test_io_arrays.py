@@ -519,3 +519,9 @@ def test_limits_are_not_needed_by_a_small_reader(tmp_path):
     with pytest.raises(errors.StudyCorruptError, match='at least'):
         _arrays.load_arrays(tmp_path / 'b')
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100_000  # kilobytes
+
+
+def test_masked_arrays_are_refused(tmp_path):
+    masked = np.ma.array([1.0, 2.0], mask=np.array([True, False]))
+    with pytest.raises(errors.EncodeError, match=r"'w' is masked.*keep data and mask as two arrays"):
+        _arrays.save_arrays(tmp_path / 'a', {'w': masked}, {})

@@ -550,3 +550,48 @@ def test_an_array_that_its_owner_changes_leaves_no_stale_hash():
     assert hash(old) != hash(new) and old != new
     array[0] = 5
     assert hash(old) == hash(new) and old == new
+
+
+class Metres(np.ndarray):
+    """An array with units."""
+
+    unit = 'm'
+
+
+def in_kilometres() -> Metres:
+    made = np.arange(3.0).view(Metres)
+    made.unit = 'km'
+    return made
+
+
+SECOND = np.array([False, True, False])
+BESIDE_NUMBERS: dict[str, tuple[Any, Any]] = {
+    'mask': (np.ma.array([1, 2, 3], mask=SECOND), np.ma.array([1, 2, 3], mask=~SECOND)),
+    'no mask': (np.ma.array([1, 2, 3], mask=SECOND), np.array([1, 2, 3])),
+    'operators': (np.rec.array([(1,)], dtype=[('a', int)]), np.array([(1,)], dtype=[('a', int)])),
+    'units': (np.arange(3.0).view(Metres), in_kilometres()),
+}
+
+
+@pytest.mark.parametrize('a, b', BESIDE_NUMBERS.values(), ids=BESIDE_NUMBERS)
+def test_arrays_differ_in_what_their_class_adds_to_the_numbers(a, b):
+    assert not pg.eq(a, b) and not pg.eq(b, a) and pg.diff([a], [b])
+    assert pg.eq(a, a.copy()) and pg.hash(a) == pg.hash(a.copy())
+    assert pg.List([a]).rebind({0: b})[0] is b
+
+
+def test_masks_are_printed():
+    masked = np.ma.array([1, 2, 3], mask=SECOND)
+    assert repr(pg.List([masked])) == "[MaskedArray([1, 2, 3], mask=[False, True, False], dtype='int64')]"
+    assert pg.eq(eval(pg.format(masked, evaluable=True), {'numpy': np}), masked)
+    assert repr(pg.List([np.ma.zeros(100)])) == '[MaskedArray float64[100]]'
+
+
+def test_the_byte_order_of_an_array_is_no_part_of_its_content():
+    foreign, own = np.arange(3, dtype='>i4'), np.arange(3, dtype='<i4')
+    assert pg.eq(foreign, own) and pg.hash(foreign) == pg.hash(own)
+    assert pg.eq(pg.from_json(pg.to_json([foreign])), [foreign])
+    records = np.array([(1, 2.0)], dtype=[('a', '>i4'), ('b', '>f8')])
+    same = records.astype([('a', '<i4'), ('b', '<f8')])
+    assert pg.eq(records, same) and pg.hash(records) == pg.hash(same)
+    assert pg.List([foreign]).rebind({0: own})[0] is own

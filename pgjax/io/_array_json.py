@@ -23,8 +23,7 @@ import numpy as np
 from pgjax._errors import EncodeError, FieldTypeError, FieldValueError, show
 from pgjax.io._arrays import DTYPES, KEYS, HostArray, to_host
 from pgjax.io._leaves import bad, decode_bytes, find_dtype, header_of, shape_of
-
-PLAIN_ARRAYS = (np.ndarray, np.memmap)  # the classes of NumPy arrays that are nothing but arrays
+from pgjax.symbolic._compare import is_more_than_numbers
 
 
 def encode_array(value: Any) -> dict[str, Any]:
@@ -44,7 +43,7 @@ def host_of(value: Any) -> HostArray:
       EncodeError: it is traced, its dtype has no stored form, or its class adds to an array what would be lost.
     """
     what = f'an array of dtype {value.dtype}'
-    if isinstance(value, np.ndarray) and type(value) not in PLAIN_ARRAYS:
+    if is_more_than_numbers(value):
         name = type(value).__name__
         raise EncodeError(
             f'a {name} is more than its numbers (a mask, a unit, other operators), and that would be lost. Store '

@@ -66,7 +66,7 @@ def to_host(arrays: Mapping[str, Any], *, copy: bool = False) -> dict[str, HostA
       copy: whether to copy what would share memory with the caller, who may then change or donate it.
 
     Raises:
-      EncodeError: a name is not a string, or a dtype has no stored form.
+      EncodeError: a name is not a string, a dtype has no stored form, or an array is masked.
       TopologyError: an array lies on other processes' devices too.
     """
     kinds: dict[str, str] = {}
@@ -102,6 +102,10 @@ def _bytes_of(name: Any, value: Any, key: str | None, copy: bool) -> HostArray:
     if isinstance(value, HostArray):
         return value
     array = np.asarray(value)
+    if array is not value and isinstance(value, np.ma.MaskedArray):
+        raise EncodeError(
+            f'Array {show(name)} is masked, and its mask would be lost; keep data and mask as two arrays.'
+        )
     if (called := _NAMES.get(array.dtype) or _native_name(array.dtype)) is None:
         raise EncodeError(f'Array {show(name)} has dtype {array.dtype}, which cannot be stored.')
     if copy or not array.flags.c_contiguous or array.dtype is not DTYPES[called]:

@@ -19,6 +19,7 @@ from pgjax.io._syntax import ATOMS
 from pgjax.io._table import linearize
 from pgjax.io._unknown import UnknownObject
 from pgjax.symbolic import Dict, Insertion, List, _registry
+from pgjax.symbolic._compare import PLAIN_ARRAYS
 from pgjax.symbolic._define import finish
 from pgjax.symbolic._placeholder import Missing
 
@@ -225,7 +226,7 @@ class Encoder:
 def _is_array(value: Any, cls: type) -> bool:
     """Whether a value is stored as an array: one of a class of its own may have a codec of its own."""
     if isinstance(value, np.ndarray):
-        return cls in _array_json.PLAIN_ARRAYS or _codecs.codec_of(cls) is None
+        return cls in PLAIN_ARRAYS or _codecs.codec_of(cls) is None
     return isinstance(value, jax.Array)
 
 

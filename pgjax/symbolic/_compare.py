@@ -137,7 +137,9 @@ def _equal_leaves(a: Any, b: Any, strict: bool) -> bool:
     if is_array(a) or is_array(b):
         if strict and isinstance(a, jax.Array):
             return False  # not the same buffer: looking inside would wait for the device, or for a trace
-        return is_array(a) and is_array(b) and _equal_arrays(a, b)
+        if not (is_array(a) and is_array(b)) or (strict and a.dtype != b.dtype):
+            return False
+        return _equal_arrays(a, b) and _equal_beside_numbers(a, b)
     return _equal_others(a, b)
 
 
@@ -195,7 +197,7 @@ def _holds_objects(value: Any) -> TypeGuard[np.ndarray]:
 
 
 def _equal_arrays(a: Any, b: Any) -> bool:
-    if a.shape != b.shape or a.dtype != b.dtype:
+    if a.shape != b.shape or (a.dtype != b.dtype and native(a.dtype) != native(b.dtype)):
         return False
     if isinstance(a, jax.ShapeDtypeStruct) or isinstance(b, jax.ShapeDtypeStruct):
         return type(a) is type(b)
@@ -203,6 +205,30 @@ def _equal_arrays(a: Any, b: Any) -> bool:
     if a.dtype.names:
         return all(_equal_arrays(a[name], b[name]) for name in a.dtype.names)
     return bool(np.all((a == b) | ((a != a) & (b != b))))
+
+
+def native(dtype: Any) -> Any:
+    """A dtype in this machine's byte order: the order is how numbers are kept, and no part of what they are."""
+    return dtype.newbyteorder('=') if isinstance(dtype, np.dtype) and not dtype.isnative else dtype
+
+
+def is_more_than_numbers(value: Any) -> TypeGuard[np.ndarray]:
+    """Whether a value is of a class of its own among NumPy's arrays: with a mask, units or other operators."""
+    return isinstance(value, np.ndarray) and value.__class__ not in PLAIN_ARRAYS
+
+
+PLAIN_ARRAYS = frozenset({np.ndarray, np.memmap})  # the classes of NumPy arrays that are nothing but arrays
+
+
+def _equal_beside_numbers(a: Any, b: Any) -> bool:
+    """Whether two arrays of equal numbers are of one class, and equal in the masks or units that it adds."""
+    if not (is_more_than_numbers(a) or is_more_than_numbers(b)):
+        return True
+    if a.__class__ is not b.__class__:
+        return False
+    if isinstance(a, np.ma.MaskedArray):
+        return bool(np.all(np.ma.getmaskarray(a) == np.ma.getmaskarray(b)))
+    return eq(getattr(a, '__dict__', None), getattr(b, '__dict__', None))
 
 
 def host_array(value: Any) -> np.ndarray:
@@ -303,7 +329,8 @@ def _hash_leaf(value: Any) -> int:
         content = host_array(value)
         if content.dtype.names:
             return hash(tuple(_hash_leaf(content[name]) for name in content.dtype.names))
-        return hash((value.shape, str(value.dtype), _canonical_bytes(content)))
+        dtype = native(content.dtype)
+        return hash((value.shape, str(native(value.dtype)), _canonical_bytes(content.astype(dtype, copy=False))))
     return hash(value)
 
 

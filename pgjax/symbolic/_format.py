@@ -14,7 +14,7 @@ import numpy as np
 
 from pgjax._errors import SHORT_REPRS
 from pgjax.symbolic import _registry
-from pgjax.symbolic._compare import host_array
+from pgjax.symbolic._compare import host_array, is_more_than_numbers
 from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import children, is_list
 from pgjax.symbolic._placeholder import MISSING
@@ -212,6 +212,10 @@ def _dtype_name(dtype: np.dtype) -> Any:
 
 def _format_array(value: Any) -> str:
     short = f'{value.dtype}[{",".join(map(str, value.shape))}]'
+    name = 'array'
+    if is_more_than_numbers(value):
+        name = type(value).__name__
+        short = f'{name} {short}'
     if isinstance(value, jax.ShapeDtypeStruct) or value.size > _MOST_ELEMENTS:
         return short
     if jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
@@ -220,7 +224,8 @@ def _format_array(value: Any) -> str:
         content = host_array(value)
     except (TypeError, RuntimeError):
         return short  # traced, or deleted
-    return f'array({content.tolist()!r}, dtype={str(value.dtype)!r})'
+    mask = f', mask={np.ma.getmaskarray(value).tolist()!r}' if isinstance(value, np.ma.MaskedArray) else ''
+    return f'{name}({content.tolist()!r}{mask}, dtype={str(value.dtype)!r})'
 
 
 def _evaluable_leaf(value: Any) -> str:
@@ -248,5 +253,7 @@ def _evaluable_array(value: Any) -> str:
     if jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
         implementation = str(jax.random.key_impl(value))
         return f"jax.random.wrap_key_data(numpy.array({listed}, 'uint32'), impl={implementation!r})"
-    module = 'numpy' if isinstance(value, np.ndarray) else 'jax.numpy'
-    return f'{module}.array({listed}, dtype={_dtype_name(value.dtype)!r}).reshape({value.shape!r})'
+    module, mask = ('numpy' if isinstance(value, np.ndarray) else 'jax.numpy'), ''
+    if isinstance(value, np.ma.MaskedArray):
+        module, mask = 'numpy.ma', f', mask={np.ma.getmaskarray(value).tolist()!r}'
+    return f'{module}.array({listed}{mask}, dtype={_dtype_name(value.dtype)!r}).reshape({value.shape!r})'
