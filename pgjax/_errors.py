@@ -192,6 +192,11 @@ def show(value: Any) -> str:
         return f'<{type(value).__name__}>'
 
 
+def note_place(error: BaseException, function: str, path: object) -> None:
+    """Notes on an error of a user's function at which part of a value it was called; `function` says which one."""
+    error.add_note(f'raised by {function} at {str(path) or "the root"}')
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """' Did you mean ...?' when one of `names` is close to `name`, else an empty string.
 

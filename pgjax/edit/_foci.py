@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from pgjax._errors import note_place
 from pgjax.edit._parts import foreign_parts
 from pgjax.edit._spots import Spot
 from pgjax.edit._steps import Anywhere, Deep, Each, Step
@@ -91,7 +92,12 @@ def _asked(plan: _Plan, spot: Spot, steps: tuple[Step, ...], states: tuple[int, 
         for index in plan.conditions:
             if index not in asked:
                 asked.add(index)
-                if steps[index].holds(spot.value, parent):  # type: ignore[union-attr]
+                try:
+                    holds = steps[index].holds(spot.value, parent)  # type: ignore[union-attr]
+                except Exception as error:
+                    note_place(error, 'the condition of a lens', spot.path)
+                    raise
+                if holds:
                     states = (*states, index + 1)
         plan = _plan(steps, states, plans)
     return plan

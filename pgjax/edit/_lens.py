@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from pgjax._errors import FieldTypeError, PathError, did_you_mean
+from pgjax._errors import FieldTypeError, PathError, did_you_mean, note_place
 from pgjax._keypath import Path
 from pgjax.edit._foci import find_foci
 from pgjax.edit._patch import Patch
@@ -234,5 +234,5 @@ def _call(function: Callable[[Any], Any], spot: Spot) -> Any:
     try:
         return function(spot.value)
     except Exception as error:
-        error.add_note(f'raised by the function of a lens at {spot.path or "the root"}')
+        note_place(error, 'the function of a lens', spot.path)
         raise

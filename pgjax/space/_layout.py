@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from pgjax._errors import SpaceError, show
+from pgjax._errors import SpaceError, note_place, show
 from pgjax._keypath import Path
 from pgjax.space import _modes
 from pgjax.space._holes import OPERATIONS, Custom, Derived, Expression, FloatV, Hole, IntV, ManyOf, OneOf
@@ -242,15 +242,26 @@ class _Builder:
         if isinstance(source, Constant):
             return Constant(hole)
 
+        def decode(parts: Any) -> Any:
+            try:
+                return hole.decode(parts)
+            except Exception as error:
+                note_place(error, 'decode of pg.custom', at.id)
+                raise
+
         def remake(parts: Any) -> Any:
             return Custom(hole.name, hole.hints, parts, hole.decode, hole.encode)
 
-        return Computed(hole.decode, hole.encode, source, remake, True, at.traced, at.static)
+        return Computed(decode, hole.encode, source, remake, True, at.traced, at.static)
 
     def derivation(self, hole: Derived, at: _Place) -> Node:
 
         def apply(args: Any) -> Any:
-            return hole.fn(*args)
+            try:
+                return hole.fn(*args)
+            except Exception as error:
+                note_place(error, 'the function of pg.derive', at.id)
+                raise
 
         node = Computed(apply, None, Constant(None), lambda _: hole, False, at.traced, at.static)
         self.derived.append((node, hole, at.id))

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pgjax._errors import NoChangeError, PathError
+from pgjax._errors import NoChangeError, PathError, note_place
 from pgjax._keypath import Path, label_of
 from pgjax.symbolic._compare import eq
 from pgjax.symbolic._cycles import refuse_cycles
@@ -68,9 +68,9 @@ class Selection(Mapping[Path, Any]):
         # From the inside out: where one selected part holds another, the outer sees the inner's new value.
         root = self._root
         if len(self._found) == 1 or not _nested(self._found):
-            return apply(root, {path: function(value) for path, value in self._found.items()})
+            return apply(root, {path: _called(function, path, value) for path, value in self._found.items()})
         for path in sorted(self._found, key=len, reverse=True):
-            root = apply(root, {path: function(get(root, path))})
+            root = apply(root, {path: _called(function, path, get(root, path))})
         return root
 
     def __getitem__(self, path: Any) -> Any:
@@ -97,6 +97,14 @@ class Selection(Mapping[Path, Any]):
 
     def __repr__(self) -> str:
         return f'{{{", ".join(f"{str(path)!r}: {value!r}" for path, value in self._found.items())}}}'
+
+
+def _called(function: Callable[[Any], Any], path: Path, value: Any) -> Any:
+    try:
+        return function(value)
+    except Exception as error:
+        note_place(error, 'the function of a selection', path)
+        raise
 
 
 def _nested(paths: Iterable[Path]) -> bool:
@@ -139,30 +147,36 @@ def query(
     match = re.compile(path_regex).match if path_regex is not None else None
     two = where is not None and takes_parent(where)
     found: dict[Path, Any] = {}
-    if (match is None or match('')) and (where is None or (where(value, None) if two else where(value))):
-        found[Path()] = value
-    node, above, text, pending = value, (), '', iter_parts(value)
-    if pending is None or (found and not enter_selected):
-        return Selection(value, found)
-    labels = _Labels()
-    stack: list[Any] = []  # of the nodes above: what is still to be seen in them
-    here = ''
-    while True:
-        for key, part in pending:
-            if match is not None:  # paths are printed only where a regex wants to see them
-                here = text + labels[key] if text else labels[key].removeprefix('.')
-            if (match is None or match(here)) and (where is None or (where(part, node) if two else where(part))):
-                found[_new_tuple(Path, above + (key,))] = part  # noqa: RUF005  half the time of (*above, key)
-                if not enter_selected:
-                    continue
-            if part.__class__ not in ATOMS and (inner := iter_parts(part)) is not None:
-                stack.append((node, above, text, pending))
-                node, above, text, pending = part, above + (key,), here, inner  # noqa: RUF005
-                break
-        else:
-            if not stack:
-                return Selection(value, found)
-            node, above, text, pending = stack.pop()
+    above: tuple[Any, ...] = ()
+    key: Any = NOWHERE
+    try:
+        if (match is None or match('')) and (where is None or (where(value, None) if two else where(value))):
+            found[Path()] = value
+        node, text, pending = value, '', iter_parts(value)
+        if pending is None or (found and not enter_selected):
+            return Selection(value, found)
+        labels = _Labels()
+        stack: list[Any] = []  # of the nodes above: what is still to be seen in them
+        here = ''
+        while True:
+            for key, part in pending:
+                if match is not None:  # paths are printed only where a regex wants to see them
+                    here = text + labels[key] if text else labels[key].removeprefix('.')
+                if (match is None or match(here)) and (where is None or (where(part, node) if two else where(part))):
+                    found[_new_tuple(Path, above + (key,))] = part  # noqa: RUF005  half the time of (*above, key)
+                    if not enter_selected:
+                        continue
+                if part.__class__ not in ATOMS and (inner := iter_parts(part)) is not None:
+                    stack.append((node, above, text, pending))
+                    node, above, text, pending = part, above + (key,), here, inner  # noqa: RUF005
+                    break
+            else:
+                if not stack:
+                    return Selection(value, found)
+                node, above, text, pending = stack.pop()
+    except Exception as error:
+        note_place(error, 'the condition of a query', Path(() if key is NOWHERE else (*above, key)))
+        raise
 
 
 _new_tuple = tuple.__new__

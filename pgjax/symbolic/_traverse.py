@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
-from pgjax._errors import PathError
+from pgjax._errors import PathError, note_place
 from pgjax._keypath import Path
 from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import children
@@ -65,13 +65,17 @@ def traverse(value: Any, pre: Visitor | None = None, post: Visitor | None = None
     pending: list[tuple[Any, ...]] = [(Path(), value, None)]
     while pending:
         path, node, parent, *mark = pending.pop()
-        if mark and mark[0] is leaving:
-            if post is not None and post(path, node, parent) is TraverseAction.STOP:
-                return False
-            continue
-        action = pre(path, node, parent) if pre is not None else None
+        is_leaving = bool(mark) and mark[0] is leaving
+        visitor = post if is_leaving else pre
+        try:
+            action = visitor(path, node, parent) if visitor is not None else None
+        except Exception as error:
+            note_place(error, 'a visitor', path)
+            raise
         if action is TraverseAction.STOP:
             return False
+        if is_leaving:
+            continue
         pending.append((path, node, parent, leaving))
         if action is not TraverseAction.CONTINUE:
             parts = children(node) or ()

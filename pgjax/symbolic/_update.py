@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from pgjax._errors import FieldTypeError, NoChangeError, PathError, show
+from pgjax._errors import FieldTypeError, NoChangeError, PathError, note_place, show
 from pgjax._keypath import Path
 from pgjax.symbolic._bind import bind
 from pgjax.symbolic._containers import List
@@ -106,7 +106,7 @@ def apply_rule(root: Any, rule: Callable[..., Any]) -> Any:
                     trusted = trusted and fits
     except Exception as error:
         if path is not None:
-            error.add_note(f'raised by a rebind rule at {path or "the root"}')
+            note_place(error, 'a rebind rule', path)
         raise
 
 
