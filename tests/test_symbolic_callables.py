@@ -398,3 +398,22 @@ def test_a_symbolized_class_is_extended_through_its_regular_one():
 def test_a_functor_needs_a_function_with_a_name():
     with pytest.raises(pg.ClassDefinitionError, match='whose name the class gets; functools'):
         functor(functools.partial(str.join, ' '))
+
+
+@symbolize
+class Greeting:
+    def __init__(self, subject):
+        self._text = f'Hello, {subject}!'
+
+
+class Loud(Greeting):
+    marks: int = 3
+
+    def text(self) -> str:
+        return self._text + '!' * self.marks  # type: ignore[attr-defined]
+
+
+def test_a_subclass_of_a_symbolized_class_may_declare_fields():
+    loud = Loud('JAX')  # type: ignore[call-arg]
+    assert loud.text() == 'Hello, JAX!!!!' and repr(loud) == "Loud(subject='JAX', marks=3)"
+    assert loud.rebind(marks=0, subject='World').text() == 'Hello, World!'  # type: ignore[attr-defined]

@@ -106,9 +106,10 @@ def _factories(target: type) -> dict[str, FieldInfo]:
 
 
 def _initialise(self: Any) -> None:
-    """Runs the class's own `__init__` on the fields."""
+    """Runs the class's own `__init__` on its parameters; what a subclass declares besides is a field and no more."""
     cls = type(self)
-    args, kwargs = cls.__pg_signature__.arguments(values_of(self))
+    values = values_of(self)
+    args, kwargs = cls.__pg_signature__.arguments({name: values[name] for name in cls.__pg_signature__.annotations})
     if cls.__pg_plain__.__init__ is not object.__init__:
         cls.__pg_plain__.__init__(self, *args, **kwargs)
 
