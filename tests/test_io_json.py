@@ -922,3 +922,27 @@ def test_the_strict_reader_takes_what_json_takes():
         assert _syntax.parse(json.dumps(value).encode(), 1000, 1000, 200) == value
     with pytest.raises(errors.DecodeError, match='byte offset 1'):
         io.from_json_str(b'"\xff"')
+
+
+class Shade(enum.Enum):
+    DARK = 1
+
+
+class Corner(typing.NamedTuple):
+    x: int
+
+
+@pytest.mark.parametrize('value', [Shade.DARK, Corner(1)])
+def test_what_no_annotation_declares_is_refused_with_the_call_that_declares_it(value):
+    name = type(value).__name__
+    with pytest.raises(errors.EncodeError, match=rf'\[0\]: .*: pg\.register_codec\({name}\), also where it is loaded'):
+        io.to_json_str([value])
+
+
+class Late(enum.Enum):
+    DAY = 1
+
+
+def test_an_enum_that_is_registered_survives_where_no_annotation_declares_it():
+    io.register_codec(Late)
+    assert io.from_json_str(io.to_json_str({'x': [Late.DAY, (Late.DAY,)]})) == {'x': [Late.DAY, (Late.DAY,)]}

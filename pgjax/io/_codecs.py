@@ -94,12 +94,19 @@ def _add(codec: Codec) -> None:
 
 
 def _dataclass_codec(cls: type) -> tuple[Any, Any]:
-    if not dataclasses.is_dataclass(cls) or any(not f.init for f in dataclasses.fields(cls)):
+    if not needs_no_functions(cls):
         raise ClassDefinitionError(
             f'{cls.__name__} is no enum, NamedTuple or dataclass of init fields: pass encode= and decode= functions.'
         )
     names = [field.name for field in dataclasses.fields(cls)]
     return (lambda value: {name: getattr(value, name) for name in names}), (lambda values: cls(**values))
+
+
+def needs_no_functions(cls: type) -> bool:
+    """Whether `register_codec` knows by itself how objects of a class are stored."""
+    if issubclass(cls, enum.Enum) or is_named_tuple(cls):
+        return True
+    return dataclasses.is_dataclass(cls) and all(field.init for field in dataclasses.fields(cls))
 
 
 def is_named_tuple(cls: type) -> bool:

@@ -197,7 +197,9 @@ class Encoder:
         if name := _registry.function_name(value):
             return {'_type': 'function', 'name': name}
         hint = 'give it a name, pg.register_function(f, name="..."), or ' if callable(value) else ''
-        raise EncodeError(f'{hint}register a codec: pg.register_codec({cls.__name__}, encode=..., decode=...)')
+        functions = '' if _codecs.needs_no_functions(cls) else ', encode=..., decode=...'
+        again = ', also where it is loaded' if not functions else ''
+        raise EncodeError(f'{hint}register a codec: pg.register_codec({cls.__name__}{functions}){again}')
 
     def _array(self, value: Any) -> dict[str, Any]:
         if self._large is None or value.nbytes < self._large:
