@@ -118,7 +118,7 @@ class DictSpec(Spec):
 
 @dataclasses.dataclass(eq=False, repr=False, match_args=False)
 class TupleSpec(Spec):
-    """A tuple of given element types, or of any number of one type (`variadic`)."""
+    """A tuple of given element types, or of any number of one type (`variadic`); a list given for one becomes one."""
 
     elements: tuple[Spec, ...]
     variadic: bool = False
