@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
@@ -35,13 +34,14 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
     if is_raw(a) and is_raw(b):  # else one of them ends, and the comparison with it
         refuse_cycles(a)
     root, twin, lasting = a, b, True
-    met: set[int] = set()
+    met: set[int] | None = None
     pending = [(a, b)]
-    for turn in itertools.count():
+    for turn in _TURNS:
         if not pending:
             break
         a, b = pending.pop()
-        if turn > PATIENCE:
+        if turn >= PATIENCE:
+            met = met or set()
             pair = id(a) << 64 | id(b)  # an int, of which the garbage collector takes no notice
             if pair in met:
                 continue  # equal, or what makes them differ is found where they were met first
@@ -91,6 +91,7 @@ def eq(a: Any, b: Any, *, strict: bool = False) -> bool:
 # After so many parts a walk remembers those it has seen: parts shared n times over would be met 2**n times, and
 # in what is smaller remembering costs more than it saves.
 PATIENCE = 1 << 16
+_TURNS = range(1 << 62)  # made once: comparisons are many and short
 
 
 def signs_differ(a: Any, b: Any) -> bool:
