@@ -221,11 +221,18 @@ def best_row(fitness: np.ndarray) -> int | None:
 def front_rows(fitness: np.ndarray) -> np.ndarray:
     """int[K], the rows that no other row beats in every objective (of equal rows the first), in order."""
     rows = np.flatnonzero(np.isfinite(fitness).all(-1)) if fitness.size else np.zeros(0, int)
-    order = rows[np.lexsort(-fitness[rows].T[::-1])] if len(rows) else rows
-    kept: list[int] = []
-    values = np.zeros((0, fitness.shape[-1] if fitness.ndim > 1 else 1), np.float32)
-    for row in order:  # best first objective first: only rows kept before can beat this one
-        if not (values >= fitness[row]).all(-1).any():
-            kept.append(int(row))
-            values = np.concatenate([values, fitness[row][None]])
-    return np.array(sorted(kept), int)
+    if not len(rows):
+        return rows
+    order = rows[np.lexsort(-fitness[rows].T[::-1])]  # best first objective first: only rows before can beat a row
+    values = fitness[order]
+    if fitness.shape[-1] == 1:
+        return order[:1]
+    if fitness.shape[-1] == 2:
+        before = np.maximum.accumulate(np.concatenate([[-np.inf], values[:-1, 1]]))
+        return np.sort(order[values[:, 1] > before])
+    kept = 0
+    for row, value in zip(order.tolist(), values.copy(), strict=True):
+        if not (values[:kept] >= value).all(-1).any():
+            order[kept], values[kept] = row, value  # kept rows gather at the front, over those that were seen
+            kept += 1
+    return np.sort(order[:kept])

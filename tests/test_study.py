@@ -6,6 +6,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -63,6 +64,28 @@ def test_front_holds_what_nothing_beats():
     fitness = study.history.fitness
     brute = [i for i, f in enumerate(fitness) if not any((g >= f).all() and (g > f).any() for g in fitness)]
     assert [t.id for t in study.front] == brute
+
+
+@pytest.mark.parametrize('number', [2, 3])
+def test_front_has_the_first_of_equal_trials(number):
+    names = [f'y{i}' for i in range(number)]
+    study = search.Study([pg.oneof([1, 2])], search.Random(batch_size=200), objectives=names)
+    values = np.random.default_rng(0).integers(0, 9, (200, number)).astype(float)
+    values[::7, 0] = np.nan
+    study = study.tell(study.ask(), dict(zip(names, values.T, strict=True)))
+    beaten = [
+        any((g >= f).all() and ((g > f).any() or j < i) for j, g in enumerate(values) if i != j) or np.isnan(f).any()
+        for i, f in enumerate(values)
+    ]
+    assert [t.id for t in study.front] == np.flatnonzero(~np.array(beaten)).tolist()
+
+
+def test_a_front_of_all_trials_takes_a_moment():
+    study = search.Study([pg.oneof([1, 2])], search.Random(batch_size=20_000), objectives=['y', pg.minimize('cost')])
+    study = study.tell(study.ask(), {'y': np.arange(20_000.0), 'cost': np.arange(20_000.0)})
+    began = time.process_time()
+    front = study.front
+    assert len(front) == 20_000 and time.process_time() - began < 4  # it took seven
 
 
 def test_failed_trials_are_recorded_and_never_best():
