@@ -144,3 +144,14 @@ def test_best_so_far_never_gets_worse(study):
     best = best_so_far(study)
     assert best[-1] == study.best.metrics['y']
     assert (jnp.diff(best[~jnp.isnan(best)]) >= 0).all()
+
+
+def test_the_best_so_far_is_the_metric_under_constraints_too():
+    from pgjax.view._trials import best_so_far
+
+    objectives = search.constrained([pg.minimize('y')], [search.at_most('cost', 1.0)])
+    study = search.Study([pg.oneof([1, 2])], search.Random(batch_size=5), objectives=objectives)
+    metrics = {'y': [jnp.nan, 3.0, 9.0, 5.0, 4.0], 'cost': [0.0, 8.0, 1.0, 9.0, 0.0]}
+    study = study.tell(study.ask(), metrics)
+    assert best_so_far(study).tolist()[1:] == [3.0, 9.0, 9.0, 4.0]
+    assert study.best.metrics['y'] == 4.0

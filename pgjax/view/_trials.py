@@ -96,10 +96,16 @@ def columns_of(study: Searched) -> list[Column]:
 
 
 def best_so_far(study: Searched, objective: int = 0) -> np.ndarray:
-    """float64[T], the best value of an objective so far, as the metric; NaN before there is one."""
+    """float64[T], the metric of the trial that is best in an objective so far; NaN before there is one.
+
+    Fitness says which trial that is, but not its metric: under constraints it may be something else altogether.
+    """
     fitness = study.history.fitness[:, objective].astype(np.float64)
-    best = np.maximum.accumulate(np.where(np.isnan(fitness), -np.inf, fitness)) * study.objectives[objective].sign
-    return np.where(np.isfinite(best), best, np.nan)
+    best = np.maximum.accumulate(np.where(np.isfinite(fitness), fitness, -np.inf))
+    is_new = best > np.concatenate([[-np.inf], best[:-1]])[: len(best)]
+    rows = np.maximum.accumulate(np.where(is_new, np.arange(len(best)), 0))
+    metric = study.history.metrics[study.objectives[objective].metric].astype(np.float64)
+    return np.where(np.isfinite(best), metric[rows], np.nan)
 
 
 def order_of(fitness: np.ndarray) -> np.ndarray:
