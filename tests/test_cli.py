@@ -1,7 +1,9 @@
 """The command line: what it prints, what it returns, and that nothing typed there is evaluated."""
 
 import csv
+import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -248,6 +250,75 @@ def test_verify_exits_with_1_at_damage(run, program, tmp_path):
     segment.write_bytes(content)
     status, out, _ = run('study', 'verify', path)
     assert status == 1 and out != ''
+
+
+def test_names_cannot_drive_the_terminal(run, tmp_path):
+    path = tmp_path / 'stu\x1b[31mdy'
+    study = search.Study([pg.oneof([1, 2])], search.Random(batch_size=2), objectives=['y\x1b[2J\n'], path=path)
+    study.tell(study.ask(), {'y\x1b[2J\n': [1.0, 2.0]})
+    for command in ('ls', 'show', 'best', 'export', 'verify'):
+        status, out, err = run('study', command, path)
+        assert status == 0 and '\x1b' not in out and '\x1b' not in err
+    assert 'y\\x1b[2J\\n 2' in run('study', 'ls', path)[1]
+    assert '\x1b' not in run('study', 'ls', f'{path}2')[1] + run('study', 'best', f'{path}2')[2]
+
+
+def test_a_study_in_which_all_failed_has_no_best(run, tmp_path):
+    study = search.Study([pg.oneof([1, 2])], search.Random(batch_size=2), objectives=[pg.minimize('y')], path=tmp_path)
+    study.tell(study.ask(), {'y': [float('nan'), float('inf')]})
+    assert run('study', 'ls', tmp_path)[1].splitlines()[1].split()[1:] == ['1', '2', '-']
+    assert '2 trials, best: -\n' in run('study', 'show', tmp_path)[1]
+
+
+def test_the_best_is_the_metric_of_a_trial_not_its_fitness(run, tmp_path):
+    objectives = search.constrained([pg.minimize('y')], [search.at_most('cost', 1.0)])
+    study = search.Study([pg.oneof([1, 2])], search.Random(batch_size=2), objectives=objectives, path=tmp_path)
+    study.tell(study.ask(), {'y': [3.0, 4.0], 'cost': [2.0, 3.0]})
+    assert run('study', 'ls', tmp_path)[1].splitlines()[1].split()[1:] == ['1', '2', 'y', '3']
+
+
+def test_tables_have_a_line_a_row_where_programs_read_them(run, tmp_path):
+    path = tmp_path / 'a long name with spaces' / ('x' * 100)
+    search.Study([pg.oneof([1, 2])], search.Random(batch_size=2), objectives=['y'], path=path)
+    header, row = run('study', 'ls', path)[1].splitlines()
+    assert row.startswith(f'{path} ') and row.index(' 0 ') == header.index('generations') - 1
+
+
+def test_a_space_shows_whole_numbers_whole(run, tmp_path):
+    saved = tmp_path / 'space.json'
+    pg.save(pg.Dict(n=pg.intv(1, 123_456_789), lr=pg.floatv(1e-5, 0.1, scale='log')), saved)
+    lines = run('space', saved)[1].splitlines()
+    assert '1 to 123456789' in lines[1] and '1e-05 to 0.1 (log)' in lines[2]
+
+
+def test_characters_that_the_terminal_lacks_are_escapes(monkeypatch, program):
+    ascii_only = io.TextIOWrapper(io.BytesIO(), 'ascii')
+    monkeypatch.setattr(sys, 'stdout', ascii_only)
+    assert cli.main(['show', f'{program}:bowl', 'name=bøwl \u2603']) == 0
+    assert rb"name='b\xf8wl \u2603'" in ascii_only.buffer.getvalue() and ascii_only.errors == 'strict'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='a device of Linux')
+@pytest.mark.parametrize('line_buffering', [False, True])
+def test_output_that_cannot_be_written_is_told(monkeypatch, capsys, program, line_buffering):
+    with open(os.open('/dev/full', os.O_WRONLY), 'w') as full:
+        full.reconfigure(line_buffering=line_buffering)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, 'stdout', full)
+            assert cli.main(['show', f'{program}:bowl']) == 1
+    assert capsys.readouterr().err == 'pgjax: Cannot write to standard output: No space left on device.\n'
+
+
+@pytest.mark.parametrize('line_buffering', [False, True])
+def test_a_reader_that_leaves_early_is_no_failure(monkeypatch, capsys, program, line_buffering):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, 'w') as left:
+        left.reconfigure(line_buffering=line_buffering)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, 'stdout', left)
+            assert cli.main(['show', f'{program}:bowl']) == 0
+    assert capsys.readouterr().err == ''
 
 
 @pytest.mark.slow

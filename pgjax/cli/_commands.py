@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from pgjax import edit
 from pgjax._errors import shorten
+from pgjax.cli._output import print_result, print_table, say
 from pgjax.cli._target import TargetError, edited, find, import_file, required
 from pgjax.io import to_json_str
 from pgjax.search._search import Search
@@ -41,7 +39,11 @@ def run(options: argparse.Namespace) -> int:
             f'{options.target} cannot be run while parts are open: {shorten(", ".join(paths), 200)}. Decide them, as '
             f'in {shorten(paths[0])}=VALUE, or name a search.Search over them.'
         )
-    print(_text(value()))
+    result = value()
+    if isinstance(result, str):
+        print_result(result)
+    else:
+        say(format_(result, width=WIDTH))
     return 0
 
 
@@ -61,11 +63,11 @@ def print_best(study: Study) -> None:
     """Prints the best experiment as code and its metrics."""
     best = study.best
     if best is None:
-        print(f'None of {len(study.history)} trials succeeded.')
+        say(f'None of {len(study.history)} trials succeeded.')
         return
-    print(format_(best.value, width=WIDTH))
+    say(format_(best.value, width=WIDTH))
     metrics = '  '.join(f'{name} {value:.6g}' for name, value in best.metrics.items())
-    print(f'\ntrial {best.id} of {len(study.history)}: {metrics}')
+    say(f'\ntrial {best.id} of {len(study.history)}: {metrics}')
 
 
 def show(options: argparse.Namespace) -> int:
@@ -74,36 +76,36 @@ def show(options: argparse.Namespace) -> int:
     if options.format == 'fields':
         _print_fields(value)
     elif options.format == 'json':
-        print(to_json_str(value))
+        say(to_json_str(value))
     else:
         width = None if options.format == 'compact' else WIDTH
-        print(format_(value, width=width, evaluable=options.format == 'evaluable'))
+        say(format_(value, width=width, evaluable=options.format == 'evaluable'))
     return 0
 
 
 def _print_fields(value: Any) -> None:
     """Every path that an override can name, with its value, and what may stand there."""
-    table = Table('path', 'value', 'type', 'default', 'about', box=None, pad_edge=False)
+    rows: list[list[str]] = []
 
     def visit(path: Any, part: Any, parent: Any) -> None:
         known = type(parent).__pg_fields__.get(str(path.key)) if isinstance(parent, Object) else None
         text = format_(part)
-        row = [str(path), text if len(text) <= 40 else f'{text[:37]}...']
+        row = [str(path), text if len(text) <= 40 else f'{text[:37]}...', '', '', '']
         if known is not None:
             default = 'required' if known.required else format_(known.default)
-            row += [str(known.spec), default, known.info.doc]
+            row[2:] = [str(known.spec), default, known.info.doc]
         if path:
-            table.add_row(*row)
+            rows.append(row)
 
     traverse(value, visit)
-    Console(markup=False, highlight=False).print(table)
+    print_table(('path', 'value', 'type', 'default', 'about'), rows)
 
 
 def diff(options: argparse.Namespace) -> int:
     """Prints what turns one object into another."""
     changes = edit.diff(find(options.old), find(options.new))
     if changes:
-        print(changes)
+        say(str(changes))
     return int(bool(changes))
 
 
@@ -111,16 +113,17 @@ def space(options: argparse.Namespace) -> int:
     """Prints the decisions of a space."""
     value = _edited(options)
     layout = search_space(value.template if isinstance(value, Search) else value)
-    table = Table('decision', 'kind', 'values', 'applies', box=None, pad_edge=False)
+    rows = []
     for decision in layout.decisions:
         if decision.kind == 'choice':
             values = ', '.join(map(str, decision.literals[:6])) + (', ...' if (decision.arity or 0) > 6 else '')
         else:
             scale = '' if decision.scale == 'linear' else f' ({decision.scale})'
-            values = f'{decision.low:g} to {decision.high:g}{scale}'
-        table.add_row(decision.label, decision.kind, values, 'sometimes' if decision.conditions else 'always')
-    Console(markup=False, highlight=False).print(table)
-    print(f'{len(layout.decisions)} decisions, {size_text(layout.size)} points')
+            low, high = (f'{end:g}' if float(f'{end:g}') == end else str(end) for end in (decision.low, decision.high))
+            values = f'{low} to {high}{scale}'
+        rows.append((decision.label, decision.kind, values, 'sometimes' if decision.conditions else 'always'))
+    print_table(('decision', 'kind', 'values', 'applies'), rows)
+    say(f'{len(layout.decisions)} decisions, {size_text(layout.size)} points')
     return 0
 
 
@@ -129,13 +132,9 @@ def patches(options: argparse.Namespace) -> int:
     for file in options.files:
         import_file(file)
     for info in edit.patchers(options.prefix).values():
-        print(info)
+        say(str(info))
     return 0
 
 
 def _edited(options: argparse.Namespace) -> Any:
     return edited(find(options.target), options.patch, options.overrides)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else format_(value, width=WIDTH)

@@ -11,6 +11,8 @@ from typing import NoReturn
 from pgjax._errors import PgjaxError, did_you_mean
 from pgjax._version import __version__
 from pgjax.cli import _commands, _studies
+from pgjax.cli._output import standard_output
+from pgjax.view._words import safe
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _TARGET = 'FILE[:NAME]: a Python file and an object in it (or a function that makes one), or a JSON file'
@@ -125,13 +127,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         top.error(f'unrecognized arguments: {" ".join(rest)}')
     if rest:  # argparse takes a run of positional arguments only; these stood behind an option
         options.overrides += rest
+    status = OK  # also where the reader of what is printed leaves before the end
     try:
-        return options.function(options)
+        with standard_output():
+            status = options.function(options)
     except PgjaxError as error:
-        print(f'pgjax: {error}', file=sys.stderr)
+        print(f'pgjax: {safe(str(error))}', file=sys.stderr)
         return FAILED
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        sys.stderr.close()
-        return OK
     except KeyboardInterrupt:
         return INTERRUPTED
+    return status

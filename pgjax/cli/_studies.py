@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from rich.console import Console
-from rich.table import Table
-
 from pgjax._errors import PgjaxError, StudyNotFoundError, UnknownTypeError, shorten
 from pgjax.cli._commands import WIDTH, print_best
+from pgjax.cli._output import print_table, say
 from pgjax.cli._target import TargetError, import_file
-from pgjax.io import from_json
+from pgjax.io import UnknownObject, from_json
 from pgjax.io._places import is_url, storage_at
+from pgjax.search._history import METRIC, best_row
 from pgjax.search._store import StudyStore
 from pgjax.search._study import Study
 from pgjax.symbolic import format_
@@ -22,17 +21,17 @@ FORMATS = ('csv', 'jsonl')
 
 def ls(options: argparse.Namespace) -> int:
     """Prints a line for each study: how far it has come, and its best."""
-    table = Table('study', 'generations', 'trials', 'best', box=None, pad_edge=False)
+    rows = []
     for path in [_join(options.path, '.'), *(_join(options.path, n) for n in _names(options.path))]:
         try:
             if StudyStore.exists(path):
-                table.add_row(path, *_progress(StudyStore.open(path)))
+                rows.append((path, *_progress(StudyStore.open(path))))
         except PgjaxError as error:
-            table.add_row(path, '', '', f'unreadable: {error}')
-    if not table.row_count:
-        print(f'There is no study in {options.path}.')
+            rows.append((path, '', '', f'unreadable: {error}'))
+    if not rows:
+        say(f'There is no study in {options.path}.')
         return 0
-    Console(markup=False, highlight=False).print(table)
+    print_table(('study', 'generations', 'trials', 'best'), rows)
     return 0
 
 
@@ -49,23 +48,26 @@ def show(options: argparse.Namespace) -> int:
     _import(options)
     store = StudyStore.open(options.path)
     generations, trials, best = _progress(store)
-    print(f'{generations} generations, {trials} trials, best: {best}\nseed {store.document["seed"]}')
+    say(f'{generations} generations, {trials} trials, best: {best}\nseed {store.document["seed"]}')
     for name in ('objectives', 'controller', 'template'):
         value = from_json(store.document[name], unknown='keep')
-        print(f'\n{name}:\n{format_(value, width=WIDTH)}')
+        say(f'\n{name}:\n{format_(value, width=WIDTH)}')
     return 0
 
 
 def _progress(store: StudyStore) -> tuple[str, str, str]:
+    """Generations, trials, and the metric of the first objective in the best trial, as `study best` says."""
     if not store.steps():
         return '0', '0', '-'
     checkpoint = store.load()
-    fitness = checkpoint.rows['fitness'][:, 0]
-    if not len(fitness):
-        return str(checkpoint.attributes['generation']), '0', '-'
-    objective = from_json(store.document['objectives'])[0]
-    best = float(fitness.max()) * objective.sign
-    return str(checkpoint.attributes['generation']), str(len(fitness)), f'{objective.metric} {best:.6g}'
+    rows = checkpoint.rows
+    generations, trials = str(checkpoint.attributes['generation']), str(len(rows['fitness']))
+    row = best_row(rows['fitness'])
+    if row is None:
+        return generations, trials, '-'
+    objective = from_json(store.document['objectives'], unknown='keep')[0]
+    name = objective.fields['metric'] if isinstance(objective, UnknownObject) else objective.metric
+    return generations, trials, f'{name} {float(rows[METRIC + name][row]):.6g}'
 
 
 def best(options: argparse.Namespace) -> int:
@@ -76,7 +78,7 @@ def best(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Writes the report."""
-    print(_load(options).report(options.output or _join(options.path, 'report.html')))
+    say(_load(options).report(options.output or _join(options.path, 'report.html')))
     return 0
 
 
@@ -85,21 +87,21 @@ def export(options: argparse.Namespace) -> int:
     study = _load(options)
     path = options.output or _join(options.path, f'trials.{options.format}')
     (study.to_csv if options.format == 'csv' else study.to_json_lines)(path)
-    print(path)
+    say(path)
     return 0
 
 
 def verify(options: argparse.Namespace) -> int:
     """Reads every byte."""
     problems = StudyStore.open(options.path).verify()
-    print('\n'.join(problems) or 'All is well.')
+    say('\n'.join(problems) or 'All is well.')
     return int(bool(problems))
 
 
 def fork(options: argparse.Namespace) -> int:
     """Copies a study."""
     _load(options).fork(options.new)
-    print(options.new)
+    say(options.new)
     return 0
 
 
