@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pgjax.view._words import safe
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
@@ -58,7 +60,8 @@ class Progress:
             self._live.update(self._table(row))
         else:
             assert self._console is not None
-            self._console.print('  '.join(f'{name} {value}' for name, value in row), highlight=False, soft_wrap=True)
+            line = '  '.join(f'{name} {value}' for name, value in row)
+            self._console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def finish(self, study: Study) -> None:
         """The run is over; what is shown stays."""
@@ -77,24 +80,27 @@ class Progress:
 
     def _row(self, study: Study, compiles: int) -> list[tuple[str, str]]:
         name = study.objectives[0].metric
-        last = study.history.since(self._shown)[f'metric/{name}']
-        finite = last[np.isfinite(last)]
+        shown = safe(name).replace('\n', '\\n')
+        rows = study.history.since(self._shown)
+        finite = rows[f'metric/{name}'][np.isfinite(rows[f'metric/{name}'])]
+        failed = ~np.isfinite(rows['fitness']).all(-1)
         best = study.best
         seconds = time.perf_counter() - self._began
         return [
             ('generation', f'{study.generation}/{self._last}'),
-            (f'best {name}', 'none' if best is None else f'{best.metrics[name]:.4g}'),
-            (f'mean {name}', f'{finite.mean():.4g}' if len(finite) else 'none'),
-            ('failed', str(int(len(last) - len(finite)))),
+            (f'best {shown}', 'none' if best is None else f'{best.metrics[name]:.4g}'),
+            (f'mean {shown}', f'{finite.mean():.4g}' if len(finite) else 'none'),
+            ('failed', str(int(failed.sum()))),
             ('compiles', str(compiles)),
             ('trials/s', f'{(len(study.history) - self._first) / max(seconds, 1e-9):.1f}'),
         ]
 
     def _table(self, row: list[tuple[str, str]]) -> Table:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(expand=False)
         for name, _ in row:
-            table.add_column(name, justify='right', style='bold' if name.startswith('best') else None)
+            table.add_column(Text(name), justify='right', style='bold' if name.startswith('best') else None)
         table.add_row(*(value for _, value in row))
         return table

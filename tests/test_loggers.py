@@ -1,8 +1,11 @@
 """Who follows a run: what loggers are told, and what TensorBoard is given."""
 
+import io
 import struct
 
+import jax.numpy as jnp
 import pytest
+from rich.console import Console
 
 import pgjax as pg
 from pgjax import search
@@ -43,6 +46,18 @@ def test_a_display_of_your_own_takes_the_place_of_the_table(capsys):
     new_study().run(evaluate, 1, progress=recorder)
     assert [name for name, *_ in recorder.calls] == ['start', 'update', 'finish']
     assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize('terminal', [False, True])
+def test_the_display_shows_any_name_as_it_is_and_every_failure(terminal):
+    out, name = io.StringIO(), 'acc[top1] :smile:\x1b[2J\n'
+    study = search.Study(SPACE, search.Random(batch_size=4), objectives=[name, 'z'])
+    display = search.Progress(console=Console(file=out, force_terminal=terminal, color_system=None, width=150))
+    study.run(lambda e, k: {name: e.x, 'z': jnp.nan}, 1, progress=display)
+    printed = out.getvalue()
+    assert 'best acc[top1] :smile:\\x1b[2J\\n' in printed and '\x1b[2J' not in printed
+    if not terminal:
+        assert 'failed 4 ' in printed
 
 
 def test_loggers_are_finished_after_an_error():
