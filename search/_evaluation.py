@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, TopologyError, shorten, show
+from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, shorten
 from pgjax.search._objective import Objective, check_metrics
+from pgjax.search._topology import is_shared, mesh_of
 from pgjax.space import DNA, Space
 from pgjax.symbolic._traced import TRACED, note_traced
 
@@ -61,17 +62,6 @@ class _Tile:
     trials: np.ndarray
 
 
-def _mesh_of(mesh: Any) -> jax.sharding.Mesh:
-    """The devices of a mesh, or the first device, under an axis 'pop' whose arrays XLA places.
-
-    Those of an explicit axis, which `jax.make_mesh` makes, would have to be placed along it beforehand.
-    """
-    if mesh is not None and not (isinstance(mesh, jax.sharding.Mesh) and mesh.axis_names == ('pop',)):
-        raise TopologyError(f"A mesh for a search is a jax Mesh with the one axis 'pop', got {show(mesh)}.")
-    devices = np.array(jax.devices()[:1]) if mesh is None else mesh.devices
-    return jax.sharding.Mesh(devices, ('pop',), axis_types=(jax.sharding.AxisType.Auto,))
-
-
 def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
@@ -105,7 +95,7 @@ class Evaluator:
 
     Raises:
       EvaluatorError: `evaluate` cannot be called so.
-      TopologyError: the mesh has other axes.
+      TopologyError: the mesh has other axes, or no device of this process.
     """
 
     def __init__(
@@ -123,8 +113,9 @@ class Evaluator:
         self._objectives = tuple(objectives)
         self._tile = tile
         self._batch = batch
-        self._mesh = _mesh_of(mesh)
+        self._mesh = mesh_of(mesh)
         rows = jax.sharding.PartitionSpec('pop')
+        to_all = jax.sharding.NamedSharding(self._mesh, jax.sharding.PartitionSpec())
         self._run = jax.jit(
             jax.shard_map(
                 self._run_tile,
@@ -132,7 +123,8 @@ class Evaluator:
                 in_specs=(rows, rows, jax.sharding.PartitionSpec()),
                 out_specs=rows,
                 check_vma=False,  # user code may hold loops whose carries start unsharded
-            )
+            ),
+            out_shardings=to_all if is_shared(self._mesh) else None,  # what other processes have cannot be read
         )
 
     @property

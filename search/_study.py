@@ -83,7 +83,9 @@ class Study(StudyState):
           path: a directory, or a URL.
           tile: members evaluated together; it decides last bits, so it is part of the study.
           batch: 'vmap', 'map', or 'auto' by backend; part of the study once decided.
-          mesh: devices under the one axis 'pop'; results do not depend on it.
+          mesh: devices under the one axis 'pop'; results do not depend on it. Where several processes have some of
+            them (`jax.distributed`), each makes the same study and calls `run` alike; the process of the first device
+            alone has a `path`, and the others begin with None.
           create: whether `path` may be made; else it must hold this study already.
           extend: whether `path` may hold this study over a smaller space, each of whose trials is a point of this
             one. Its trials are carried over, and the controller learns of them again.
@@ -94,6 +96,7 @@ class Study(StudyState):
           StudyNotFoundError: there is no study at `path`, and `create` is False.
           StudyExistsError: `path` holds something else.
           StudyWriteError: `path` cannot be written.
+          TopologyError: another one of several processes keeps the study.
         """
         check_settings(controller, seed, tile, batch)
         self.space = search_space(space)

@@ -21,6 +21,7 @@ from pgjax.search._objective import Objective
 from pgjax.search._outcome import Outcome
 from pgjax.search._settings import is_whole, require_seed
 from pgjax.search._store import Checkpoint, StudyStore
+from pgjax.search._topology import require_keeper
 from pgjax.space import DNA, Space
 from pgjax.space._threefry import IMPL
 
@@ -79,6 +80,7 @@ class StudyState:
     def _open(self, path: str, requested: Batch, create: bool, extend: bool) -> None:
         """Creates the directory, or takes over the progress that it keeps. Only while the study is being made."""
         if create and not StudyStore.exists(path):
+            require_keeper(self.mesh, path)
             self._store = StudyStore.create(path, self._document)
             return
         self._store = StudyStore.open(path)
@@ -122,6 +124,7 @@ class StudyState:
         make: Any = type(self)
         old = make(**_document.parse(dict(stored)), path=self.path, mesh=self.mesh)
         made = _branch.extended(self, old)
+        require_keeper(self.mesh, self._store.path)
         with self._store.lock():
             self._store.continue_from(old._saved.step or None)
             if old._saved.step:
@@ -229,6 +232,7 @@ class StudyState:
     def _writer(self) -> Iterator[_checkpoint.Writer]:
         """The one writer of the study's directory."""
         assert self._store is not None
+        require_keeper(self.mesh, self._store.path)
         with self._store.lock():
             self._store.continue_from(self._saved.step or None)
             if self._unfinished:  # a crash came between the two writes of an extension
