@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pgjax._errors import StudyCorruptError, StudyMismatchError, StudyVersionError
+from pgjax._errors import PgjaxError, StudyCorruptError, StudyMismatchError, StudyVersionError
 from pgjax.io import to_host
 from pgjax.search import _document
 from pgjax.search._history import History
@@ -69,6 +69,14 @@ def document_of(store: StudyStore) -> dict[str, Any]:
     with contextlib.suppress(StudyCorruptError, StudyVersionError, LookupError):
         return store.attributes(store.steps()[-1])['document']
     return store.document
+
+
+def problems_of(store: StudyStore) -> list[str]:
+    """What is wrong with a stored study, after reading all of it; a line each, none if all is well."""
+    problems = store.verify()
+    with contextlib.suppress(PgjaxError, LookupError):  # of a checkpoint that is among the problems, or not there yet
+        problems += NotesFile(store.files).problems(store.attributes(store.steps()[-1])['notes'])
+    return problems
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,11 +94,14 @@ class NotesFile:
         """The notes in the first `length` bytes, read when they are first looked at."""
         return Notes((lambda: self._read(length),)) if length else Notes()
 
+    def problems(self, length: int) -> list[str]:
+        """What is wrong with the first `length` bytes, a line each; empty if all is well."""
+        notes, intact = self._notes(length)
+        return [] if intact else [f'{NAME}: it is damaged: {len(notes)} notes could be read.']
+
     def _read(self, length: int) -> dict[int, Note]:
-        data = self._files.read_start(NAME, length)
-        lines = data.split(b'\n')[:-1]
-        notes = dict(filter(None, map(_parse, lines)))
-        if len(data) != length or len(notes) != len(lines) or b'\0' in data:  # zeros stand for what was cut off
+        notes, intact = self._notes(length)
+        if not intact:
             warnings.warn(
                 f'{self._files.where(NAME)} is damaged: {len(notes)} notes could be read; '
                 'the trials themselves are intact.',
@@ -106,6 +109,14 @@ class NotesFile:
                 stacklevel=2,
             )
         return notes
+
+    def _notes(self, length: int) -> tuple[dict[int, Note], bool]:
+        """The notes that can be read, and whether these are all."""
+        data = self._files.read_start(NAME, length)
+        lines = data.split(b'\n')[:-1]
+        notes = dict(filter(None, map(_parse, lines)))
+        intact = len(data) == length and len(notes) == len(lines) and b'\0' not in data  # zeros for what was cut off
+        return notes, intact
 
 
 def _line(trial: int, note: Note) -> bytes:

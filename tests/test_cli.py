@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -250,6 +251,20 @@ def test_verify_exits_with_1_at_damage(run, program, tmp_path):
     segment.write_bytes(content)
     status, out, _ = run('study', 'verify', path)
     assert status == 1 and out != ''
+
+
+@pytest.mark.parametrize('damage', ['flip', 'cut', 'delete'])
+def test_verify_reads_the_notes_too(run, tmp_path, damage):
+    study = search.Study([pg.oneof([1, 2])], search.Random(batch_size=4), objectives=['y'], path=tmp_path)
+    with ThreadPoolExecutor(1) as threads:
+        study.run(lambda exp: {}[exp], executor=threads, progress=False, max_failures=None)
+    assert run('study', 'verify', tmp_path)[0] == 0
+    notes = tmp_path / 'notes.jsonl'
+    data = notes.read_bytes()
+    notes.write_bytes({'flip': data.replace(b'KeyError', b'KeyErrot', 1), 'cut': data[:-9], 'delete': b''}[damage])
+    status, out, _ = run('study', 'verify', tmp_path)
+    assert status == 1 and 'notes.jsonl: it is damaged' in out
+    assert f'{(0 if damage == "delete" else 3)} notes could be read' in out
 
 
 def test_names_cannot_drive_the_terminal(run, tmp_path):

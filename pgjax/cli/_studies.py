@@ -11,6 +11,7 @@ from pgjax.cli._output import print_table, say
 from pgjax.cli._target import TargetError, import_file
 from pgjax.io import UnknownObject, from_json
 from pgjax.io._places import is_url, storage_at
+from pgjax.search._checkpoint import problems_of
 from pgjax.search._history import METRIC, best_row
 from pgjax.search._store import StudyStore
 from pgjax.search._study import Study
@@ -93,7 +94,7 @@ def export(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Reads every byte."""
-    problems = StudyStore.open(options.path).verify()
+    problems = problems_of(StudyStore.open(options.path))
     say('\n'.join(problems) or 'All is well.')
     return int(bool(problems))
 
