@@ -77,3 +77,12 @@ def test_what_cannot_be_drawn(study):
         plot.front(single)
     with pytest.raises(pg.PathError, match='Too few'):
         plot.importance(single)
+
+
+@pytest.mark.parametrize('draw', [plot.history, plot.front, plot.parallel])
+def test_without_trials_there_is_nothing_to_draw(draw):
+    open_figures = plt.get_fignums()
+    study = search.Study(SPACE, search.Random(batch_size=4), objectives=['y', 'cost'])
+    with pytest.raises(pg.PathError, match='no trial yet'):
+        draw(study)
+    assert plt.get_fignums() == open_figures

@@ -37,12 +37,13 @@ def history(study: Searched, metric: str | None = None, ax: Axes | None = None) 
       ax: where to draw.
 
     Raises:
-      PathError: there is no such metric.
+      PathError: there is no such metric, or no trial.
       MissingExtraError: matplotlib is not installed.
     """
-    ax = _axes(ax)
     name = metric or study.objectives[0].metric
-    ax.scatter(study.history.trial, _metric(study, name), s=8, alpha=0.5, color=_DOT, linewidths=0, label='trial')
+    values = _metric(study, name)
+    ax = _axes(ax)
+    ax.scatter(study.history.trial, values, s=8, alpha=0.5, color=_DOT, linewidths=0, label='trial')
     for index, objective in enumerate(study.objectives):
         if objective.metric == name:
             best = best_so_far(study, index)
@@ -63,15 +64,15 @@ def front(study: Searched, x: str | None = None, y: str | None = None, ax: Axes 
       ax: where to draw.
 
     Raises:
-      PathError: there is no such metric, or no second objective to draw.
+      PathError: there is no such metric, no second objective to draw, or no trial.
       MissingExtraError: matplotlib is not installed.
     """
     names = [objective.metric for objective in study.objectives]
     if y is None and len(names) < 2:
         raise PathError(f'This study has the one objective {names[0]!r}; say which metric to draw against it: y=....')
-    ax = _axes(ax)
     across, up = x or names[0], y or names[1]
     points = np.stack([_metric(study, across), _metric(study, up)], -1)
+    ax = _axes(ax)
     ax.scatter(*points.T, s=8, alpha=0.5, color=_DOT, linewidths=0, label='trial')
     rows = np.searchsorted(study.history.trial, [trial.id for trial in study.front])
     ax.scatter(*points[rows].T, s=24, color=_FRONT, label='Pareto front')
@@ -109,17 +110,19 @@ def parallel(study: Searched, ax: Axes | None = None) -> Axes:
     a trial does not use a decision. Failed trials are left out.
 
     Raises:
+      PathError: there is no trial.
       MissingExtraError: matplotlib is not installed.
     """
+    objective = study.objectives[0].metric
+    metric = _metric(study, objective)
     ax = _axes(ax)
     import matplotlib as mpl
 
     rows = np.flatnonzero(np.isfinite(study.history.fitness[:, 0]))
     rows = rows[np.argsort(study.history.fitness[rows, 0], kind='stable')]  # the best are drawn last, on top
-    objective = study.objectives[0].metric
     columns = columns_of(study)
     heights = [_unit(np.where(c.used, c.values, np.nan)[rows]) for c in columns]
-    heights.append(_unit(_metric(study, objective)[rows].astype(np.float64)))
+    heights.append(_unit(metric[rows].astype(np.float64)))
     shades = mpl.colormaps['viridis'](ranks_of(study.history.fitness[rows, 0])) if len(rows) else []
     places = np.arange(len(heights))
     for line, shade in zip(np.stack(heights, -1), shades, strict=True):
@@ -138,6 +141,8 @@ def _unit(values: np.ndarray) -> np.ndarray:
 
 def _metric(study: Searched, name: str) -> np.ndarray:
     metrics = study.history.metrics
+    if not len(study.history):
+        raise PathError(f'There is no trial yet, and so no {name!r} to draw; run the study first.')
     if name not in metrics:
         raise PathError(f'There is no metric {name!r}; there are {sorted(metrics)}.{did_you_mean(name, metrics)}')
     return metrics[name]
