@@ -1,5 +1,6 @@
 """Samplers of Optuna and strategies of evosax as controllers, against the libraries themselves."""
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -34,9 +35,11 @@ def bowl(exp: Any, key: jax.Array) -> dict[str, Any]:
 # --- Optuna
 
 
-@pytest.mark.parametrize('sampler', ['TPESampler', 'NSGAIISampler', 'RandomSampler'])
-def test_contract_of_optuna(optuna, sampler):
-    search.testing.check_controller(adapters.optuna(sampler, batch_size=4, memory=10))
+@pytest.mark.parametrize(
+    ('sampler', 'options'), [('TPESampler', {}), ('NSGAIISampler', {'population_size': 5}), ('RandomSampler', {})]
+)
+def test_contract_of_optuna(optuna, sampler, options):
+    search.testing.check_controller(adapters.optuna(sampler, batch_size=4, memory=10, **options))
     search.testing.check_controller(adapters.optuna(sampler), pg.search_space({'only': pg.oneof(['a'])}))
 
 
@@ -81,6 +84,29 @@ def test_genetic_samplers_count_their_generations(optuna):
     assert best > np.asarray(state.fitness)[:10].sum(-1).mean() + 0.3, 'its children are better than random points'
 
 
+@pytest.mark.parametrize('sampler', ['NSGAIISampler', 'NSGAIIISampler'])
+def test_genetic_samplers_go_on_where_parents_are_forgotten(optuna, sampler):
+    """A memory of one population loses the parents while their children are made; they once were drawn from nobody."""
+    controller = adapters.optuna(sampler, memory=4, population_size=4)
+    state, generations = controller.init(BOX, jax.random.key(0), 2), []
+    for i, key in enumerate(jax.random.split(jax.random.key(1), 20)):
+        dna, state = controller.ask(BOX, state, key)
+        generations += state.asked.tolist()
+        state = controller.tell(BOX, state, dna, np.where(i < 14, dna.floats, np.nan))
+    assert generations[:16] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert np.isinf(state.fitness).all(), 'nothing that succeeded is left, and points are random'
+
+
+def test_genetic_samplers_have_as_many_generations_as_they_like(optuna):
+    """Optuna asks each generation for the one before; in a study made anew that was beyond Python's limit."""
+    controller = adapters.optuna('NSGAIISampler', memory=1200, population_size=2)
+    told = BOX.check(BOX.random(jax.random.key(0), (1200,)))
+    state = controller.tell(BOX, controller.init(BOX, jax.random.key(0)), told, np.asarray(told.floats)[:, :1])
+    state = dataclasses.replace(state, generation=np.arange(1200, dtype=np.int32) // 2)
+    _, asked = controller.ask(BOX, state, jax.random.key(1))
+    assert asked.asked.tolist() == [600]
+
+
 def test_optuna_forgets_the_oldest(optuna):
     controller = adapters.optuna('RandomSampler', memory=4)
     state = controller.init(BOX, jax.random.key(0))
@@ -119,6 +145,8 @@ def test_host_controllers_are_refused_by_compiled_loops(optuna):
         (lambda: adapters.optuna('TPESampler', wrong=1), 'does not take the options.*wrong'),
         (lambda: adapters.optuna(batch_size=0), 'batch_size = 0'),
         (lambda: adapters.optuna(memory=0), 'memory = 0'),
+        (lambda: adapters.optuna('NSGAIISampler', memory=49), 'memory = 49.*at least the population_size 50'),
+        (lambda: adapters.optuna('TPESampler', constraints_func=len), r'know nothing.*search.constrained'),
     ],
 )
 def test_samplers_that_will_not_do(optuna, controller, words):
@@ -127,6 +155,12 @@ def test_samplers_that_will_not_do(optuna, controller, words):
     with pytest.raises(pg.ControllerError, match='a sampler class or its name'):
         adapters.optuna(optuna.samplers.RandomSampler())  # pyright: ignore[reportArgumentType]
     assert adapters.optuna(optuna.samplers.TPESampler) == adapters.optuna()
+
+
+def test_the_gaussian_process_of_optuna_needs_torch(optuna, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    with pytest.raises(pg.MissingExtraError, match='pip install torch'):
+        adapters.optuna('GPSampler').init(BOX, jax.random.key(0))
 
 
 # --- evosax

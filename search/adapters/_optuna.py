@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib.util
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pgjax._errors import ControllerError, missing_extra, show
+from pgjax._errors import ControllerError, MissingExtraError, missing_extra, show
 from pgjax.search._controller import Controller, State, require, sanitize
 from pgjax.search._keys import require_key
 from pgjax.space import DNA, Decision, Space
@@ -70,7 +71,7 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
     Attributes:
       sampler: its name in `optuna.samplers`: TPESampler, GPSampler, NSGAIISampler, NSGAIIISampler or RandomSampler.
       batch_size: B. Within a batch Optuna knows of the points proposed, and not of their values.
-      memory: N.
+      memory: N; for a genetic sampler at least its population, for which points that failed do not count.
       options: arguments of its constructor.
     """
 
@@ -89,12 +90,12 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
 
         Raises:
           ControllerError: there is no such sampler, it does not take the options, or it cannot be resumed.
-          MissingExtraError: Optuna is not installed.
+          MissingExtraError: Optuna is not installed, or what the sampler needs.
         """
         require_key(key, self)
         require(self.batch_size >= 1, self, 'batch_size', 'at least 1')
         require(self.memory >= 1, self, 'memory', 'at least 1')
-        self._sampler(0)
+        self._check_sampler()
         number = self.memory
         return OptunaState(
             dna=DNA(np.zeros((number, space.num_choices), np.int32), np.zeros((number, space.num_floats), np.float32)),
@@ -103,6 +104,21 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
             asked=np.full(self.batch_size, NO_GENERATION, np.int32),
             told=np.zeros((), np.int32),
         )
+
+    def _check_sampler(self) -> None:
+        if self.options.get('constraints_func') is not None:
+            raise ControllerError(
+                f'{self.sampler}: constraints_func takes trials of Optuna, which know nothing of your metrics. Give '
+                'the study objectives=search.constrained(...) instead.'
+            )
+        with _quiet():
+            sampler = self._sampler(0)
+        population = getattr(sampler, 'population_size', None)
+        if population is not None:
+            allowed = f'at least the population_size {population} of {self.sampler}, or it would have no children'
+            require(self.memory >= population, self, 'memory', allowed)
+        if self.sampler == 'GPSampler' and importlib.util.find_spec('torch') is None:
+            raise MissingExtraError('GPSampler of Optuna needs torch, which is not installed. Type: pip install torch.')
 
     def _sampler(self, seed: int) -> library.samplers.BaseSampler:
         if self.sampler in INSTEAD:
@@ -118,18 +134,30 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
         """B suggestions."""
         require_key(key, self)
         seed = int(jax.random.bits(key, dtype=jnp.uint32))
+        oldest = self._oldest_generation(state)
         with _quiet():
-            study = self._study(space, state, seed)
+            study = self._study(space, state, seed, oldest)
             points = [_suggest(space, study.ask()) for _ in range(self.batch_size)]
             trials = study.get_trials(deepcopy=False)[-self.batch_size :]
         raw = DNA(np.stack([p.choices for p in points]), np.stack([p.floats for p in points]))
-        asked = np.array([_generation(trial.system_attrs) for trial in trials], np.int32)
+        generations = np.array([_generation(trial.system_attrs) for trial in trials], np.int32)
+        asked = np.where(generations == NO_GENERATION, NO_GENERATION, generations + oldest).astype(np.int32)
         return space.repair(raw), dataclasses.replace(state, asked=asked)
 
-    def _study(self, space: Space, state: OptunaState, seed: int) -> library.Study:
-        """An Optuna study of the points told, in their order."""
+    def _oldest_generation(self, state: OptunaState) -> int:
+        """The first generation of which there are still parents; as if there had been none before.
+
+        Optuna goes back to the first one, and finds no parents where those of a later one have been forgotten.
+        """
+        succeeded = np.isfinite(np.asarray(state.fitness)).all(-1) & (np.asarray(state.generation) != NO_GENERATION)
+        generations, members = np.unique(np.asarray(state.generation)[succeeded], return_counts=True)
+        whole = generations[members >= 2]
+        return int(whole[0] if len(whole) else generations.max(initial=0))
+
+    def _study(self, space: Space, state: OptunaState, seed: int, oldest: int) -> library.Study:
+        """An Optuna study of the points told, in their order; their generations count from `oldest` on."""
         optuna = _optuna()
-        sampler = self._sampler(seed)
+        sampler: Any = self._sampler(seed)
         fitness = np.asarray(state.fitness, float)
         study = optuna.create_study(directions=['maximize'] * fitness.shape[1], sampler=sampler)
         dna, told = jax.tree.map(np.asarray, state.dna), int(state.told)
@@ -138,8 +166,8 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
             row = number % self.memory
             params = _params(space, dna[row])
             succeeded = np.isfinite(fitness[row]).all()
-            generation = int(state.generation[row])
-            noted = {} if generation == NO_GENERATION else {f'{self.sampler}:generation': generation}
+            generation = int(state.generation[row]) - oldest
+            noted = {} if generation < 0 else {f'{self.sampler}:generation': generation}
             study.add_trial(
                 optuna.trial.create_trial(
                     state=complete if succeeded else failed,
@@ -149,6 +177,9 @@ class Optuna(Controller, type_name='pgjax.search.adapters.Optuna'):
                     system_attrs=noted,
                 )
             )
+        newest = max((_generation(trial.system_attrs) for trial in study.get_trials(deepcopy=False)), default=0)
+        for generation in range(1, newest + 1):  # Optuna would call itself for each of them, up to Python's limit
+            sampler.get_parent_population(study, generation)
         return study
 
     def tell(self, space: Space, state: OptunaState, dna: DNA, fitness: Any) -> State:
