@@ -215,6 +215,40 @@ def test_evosax_learns_nothing_from_a_batch_that_failed(algorithms):
     np.testing.assert_array_equal(learned.strategy.best_fitness, 1.0)
 
 
+def test_evosax_is_told_in_any_order_and_in_part(algorithms):
+    """MA-ES keeps the noise of its proposals: row by row, a point in another place was taken for another one."""
+    controller = adapters.evosax('MA_ES', batch_size=8)
+    dna, asked = controller.ask(BOX, controller.init(BOX, jax.random.key(0)), jax.random.key(1))
+    fitness = -jnp.square(dna.floats - 0.4).sum(-1, keepdims=True)
+    tell = jax.jit(lambda dna, fitness: controller.tell(BOX, asked, dna, fitness))
+    order = np.array([5, 2, 7, 0, 1, 6, 4, 3])
+    chex.assert_trees_all_equal(tell(dna[order], fitness[order]), tell(dna, fitness))
+    others_failed = tell(dna, jnp.where(jnp.arange(8)[:, None] < 5, jnp.nan, fitness))
+    chex.assert_trees_all_equal(tell(dna[5:], fitness[5:]), others_failed)
+
+
+@pytest.mark.parametrize('strategy', ['LGA', 'DiffusionEvolution'])
+def test_evosax_evaluates_the_population_that_it_breeds_from(algorithms, strategy):
+    """These once made children of points of unknown fitness: all were NaN, and evaluated at one corner."""
+    controller = adapters.evosax(strategy, batch_size=8)
+    ask = jax.jit(lambda state, key: controller.ask(BOX, state, key))
+    tell = jax.jit(lambda state, dna, fitness: controller.tell(BOX, state, dna, fitness))
+    state, seen = controller.init(BOX, jax.random.key(0)), []
+    for i, key in enumerate(jax.random.split(jax.random.key(1), 4)):
+        dna, state = ask(state, key)
+        seen.append(dna.floats)
+        assert len(np.unique(dna.floats, axis=0)) > 4 and np.isfinite(state.asked).all()
+        state = tell(state, dna, jnp.full((8, 1), jnp.nan) if i == 0 else -dna.floats[:, :1])
+        if i == 1:
+            np.testing.assert_array_equal(state.strategy.population, dna.floats)
+    assert not np.array_equal(seen[0], seen[1]), 'nothing succeeded: another random population'
+
+
+def test_evosax_strategies_whose_sizes_depend_on_the_space_compile(algorithms):
+    loop = search.compile(BOX, bowl, adapters.evosax('LM_MA_ES', batch_size=4), objectives='y')
+    assert len(jax.jit(loop, static_argnums=1)(jax.random.key(0), 2).history.fitness) == 8
+
+
 def test_evosax_compiles_into_a_loop_without_callbacks(algorithms):
     loop = search.compile(BOX, bowl, adapters.evosax('CMA_ES', batch_size=8), objectives='y')
     assert 'callback' not in str(jax.make_jaxpr(loop, static_argnums=1)(jax.random.key(0), 3))
@@ -236,6 +270,8 @@ def test_evosax_compiles_into_a_loop_without_callbacks(algorithms):
         (lambda: adapters.evosax('CMA_ES', options={'speed': 2}), BOX, "CMA_ES does not take the options .*'speed'"),
         (lambda: adapters.evosax(5), BOX, 'a strategy class or its name, got 5'),
         (lambda: adapters.evosax('CMA_ES', batch_size=1), BOX, 'batch_size = 1'),
+        (lambda: adapters.evosax('Open_ES', batch_size=7), BOX, 'batch_size = 7 will not do for Open_ES.*even'),
+        (lambda: adapters.evosax('SV_CMA_ES', options={'num_populations': 2}), BOX, 'several populations.*Islands'),
     ],
 )
 def test_strategies_that_will_not_do(algorithms, controller, space, words):

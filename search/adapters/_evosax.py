@@ -13,6 +13,7 @@ import numpy as np
 from pgjax._errors import ControllerError, did_you_mean, missing_extra, show
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
 from pgjax.search._keys import require_key
+from pgjax.search.bayes._observations import equal_rows
 from pgjax.space import DNA, Space
 from pgjax.space._threefry import IMPL, uniform
 from pgjax.symbolic import Dict, field
@@ -39,9 +40,11 @@ class EvosaxState:
 class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
     """A strategy of evosax over the unit intervals of floats; made by `adapters.evosax`.
 
-    Proposals outside of the unit interval are evaluated at its end; the strategy is told of what it proposed. A
-    generation of evosax is a batch: where fewer points are told, the others count as the worst of those; more are
-    told batch by batch. Failed points count as the worst that succeeded; of a batch that failed nothing is learned.
+    Proposals outside of the unit interval are evaluated at its end; the strategy is told of what it proposed, in
+    whatever order. A generation of evosax is a batch: where fewer points are told, the others count as the worst of
+    those; more are told batch by batch. Points that are not of the last `ask` stand where something was not told.
+    Failed points count as the worst that succeeded; of a batch that failed nothing is learned. Strategies that breed
+    from a population begin with a random one, and have children once it is told.
 
     Attributes:
       strategy: its name in `evosax.algorithms`.
@@ -72,13 +75,18 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
                 'mixed spaces, or let Evosax have a part of it (space.partition).'
             )
         strategy = self._made(space)
+        if hasattr(strategy, 'num_populations'):
+            raise ControllerError(
+                f'Evosax: {self.strategy} has several populations, and a batch is one. Use search.Islands around '
+                'another strategy.'
+            )
         first_key, random_key, next_key = jax.random.split(key, 3)
         population = uniform(random_key, (self.batch_size, space.num_floats))
         params = self._params(strategy)
-        if hasattr(strategy, 'get_mean'):
-            made = strategy.init(first_key, jnp.full(space.num_floats, 0.5), params)
-        else:
+        if _is_breeding(strategy):
             made = strategy.init(first_key, population, jnp.full(self.batch_size, jnp.inf), params)
+        else:
+            made = strategy.init(first_key, jnp.full(space.num_floats, 0.5), params)
         return EvosaxState(_strong(made), population, _key_data(next_key))
 
     def _made(self, space: Space) -> Any:
@@ -86,7 +94,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
         return _strategy(self.strategy, options, self.batch_size, space.num_floats)
 
     def _params(self, strategy: Any) -> Any:
-        params = strategy.default_params
+        params = _default_params(strategy)
         given = dict(self.params)
         if hasattr(params, 'std_init'):
             given = {'std_init': FIRST_STD, **given}
@@ -104,7 +112,16 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
         require_key(key, self)
         ask_key, next_key = jax.random.split(key)
         strategy = self._made(space)
-        asked, made = strategy.ask(ask_key, state.strategy, self._params(strategy))
+        params = self._params(strategy)
+
+        def children() -> tuple[jax.Array, Any]:
+            return _strong(strategy.ask(ask_key, state.strategy, params))
+
+        def first() -> tuple[jax.Array, Any]:
+            return uniform(ask_key, state.asked.shape), _strong(state.strategy)
+
+        begun = _has_begun(state.strategy)
+        asked, made = jax.lax.cond(begun, children, first) if _is_breeding(strategy) else children()
         return _within(space, asked), EvosaxState(_strong(made), asked, _key_data(next_key))
 
     def tell(self, space: Space, state: EvosaxState, dna: DNA, fitness: Any) -> State:
@@ -113,14 +130,10 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
         strategy, size = self._made(space), self.batch_size
         params, made = self._params(strategy), state.strategy
         for number, begin in enumerate(range(0, len(fitness), size)):
-            told = jnp.asarray(dna.floats)[begin : begin + size]
-            missing = size - len(told)
-            floats = jnp.concatenate([told, state.asked[size - missing :]])
-            proposed = floats == _within(space, state.asked).floats
-            loss = -jnp.pad(fitness[begin : begin + size], (0, missing), constant_values=-jnp.inf)
+            told = jax.tree.map(lambda rows, begin=begin: jnp.asarray(rows)[begin : begin + size], dna)
+            population, loss = _generation(space, state.asked, told, -fitness[begin : begin + size])
             key = jax.random.fold_in(jax.random.wrap_key_data(state.key, impl=IMPL), number)
-            population = jnp.where(proposed, state.asked, floats)
-            after, _ = strategy.tell(key, population, _finite(loss), made, params)
+            after = _told(strategy, key, population, _finite(loss), made, params)
             # A population keeps its best: whatever failed points counted as, it might never find anything better.
             learns = jnp.isfinite(loss).any()
             made = jax.tree.map(lambda new, old, learns=learns: jnp.where(learns, new, old), after, made)
@@ -159,8 +172,53 @@ def _strategy(name: str, options: Dict, size: int, width: int) -> Any:
     with jax.ensure_compile_time_eval():
         try:
             return algorithms[name](population_size=size, solution=jnp.zeros(width), **options)
+        except AssertionError as error:
+            raise ControllerError(f'Evosax.batch_size = {size} will not do for {name}: {error}') from error
         except (TypeError, ValueError) as error:
             raise ControllerError(f'{name} does not take the options {show(dict(options))}: {error}') from error
+
+
+def _default_params(strategy: Any) -> Any:
+    try:
+        return strategy.default_params
+    except jax.errors.ConcretizationTypeError:  # some of them are numbers that must be known while tracing
+        with jax.ensure_compile_time_eval():
+            return strategy.default_params
+
+
+def _is_breeding(strategy: Any) -> bool:
+    """Whether a strategy makes children of a population, not of a distribution."""
+    return not hasattr(strategy, 'get_mean')
+
+
+def _has_begun(state: Any) -> jax.Array:
+    """bool[], whether a strategy has seen anything that succeeded."""
+    return jnp.isfinite(state.best_fitness)
+
+
+def _told(strategy: Any, key: jax.Array, population: jax.Array, loss: jax.Array, state: Any, params: Any) -> Any:
+    """The state of a strategy after a generation; the first population of one that breeds is where it begins."""
+
+    def learn() -> Any:
+        return _strong(strategy.tell(key, population, loss, state, params)[0])
+
+    if not _is_breeding(strategy):
+        return learn()
+    return jax.lax.cond(_has_begun(state), learn, lambda: _strong(strategy.init(key, population, loss, params)))
+
+
+def _generation(space: Space, asked: jax.Array, told: DNA, loss: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """float32[B, F] and float32[B]: the population that was asked for with what is told, else with infinite losses."""
+    size, number = len(asked), len(loss)
+    within = _within(space, asked)
+    same = equal_rows(space, told, within)
+    nth = jnp.tril(equal_rows(space, told, told), -1).sum(-1)  # of equal points the first told is the first asked for
+    match = same & (jnp.cumsum(same, -1) == nth[:, None] + 1)
+    found = match.any(-1)
+    free = jnp.argsort(match.any(0))[:number]
+    row = jnp.where(found, jnp.argmax(match, -1), free[jnp.cumsum(~found) - 1])
+    floats = jnp.where(found[:, None], asked[row], told.floats)
+    return asked.at[row].set(floats), jnp.full(size, jnp.inf, jnp.float32).at[row].set(loss)
 
 
 def _within(space: Space, asked: jax.Array) -> DNA:
