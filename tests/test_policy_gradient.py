@@ -148,6 +148,27 @@ def test_clipping_is_the_derivative_of_the_surrogate():
         )
 
 
+def test_results_that_come_late_have_the_probability_with_which_they_were_asked_for():
+    """Batches are asked for ahead, and told in part and in another order when the policy has moved on."""
+    space = pg.search_space([pg.floatv(0.0, 1.0)] * 3)  # no point comes twice
+    controller = PPO(batch_size=4, window=8, learning_rate=0.5)
+    ask = jax.jit(lambda state, key: controller.ask(space, state, key))
+    tell = jax.jit(lambda state, dna: controller.tell(space, state, dna, dna.floats[:, :1]))
+    state, rows = controller.init(space, jax.random.key(0)), []
+    for key in jax.random.split(jax.random.key(1), 3):
+        policy = state.policy
+        dna, state = ask(state, key)
+        late = dna[np.array([3, 2])]
+        rows.append((late, controller.policy.log_prob(space, policy, late)))
+        state = tell(state, dna[:2])
+    for late, _ in rows:
+        state = tell(state, late)
+    expected = [log_prob for _, log_prob in rows]
+    assert not np.allclose(expected[0], controller.policy.log_prob(space, state.behaviour, rows[0][0]))
+    recent = [state.memory.log_prob[i % 8] for i in range(6, 12)]
+    np.testing.assert_allclose(recent, np.concatenate(expected), rtol=1e-6)
+
+
 def test_rewards_are_ranks_in_the_window_or_distances_from_the_average():
     fitness = jnp.array([1.0, jnp.nan, 3.0, 3.0, -jnp.inf, 1e30])
     seen = see(first_baseline(8), fitness, 0.9)

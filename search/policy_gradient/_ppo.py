@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, blank, is_within, require, require_single_objective, sanitize
 from pgjax.search._keys import require_key
+from pgjax.search.bayes._observations import equal_prints
 from pgjax.search.policy_gradient._factored import Factored
 from pgjax.search.policy_gradient._policy import Parameters, Policy
 from pgjax.search.policy_gradient._reinforce import of_each, step
@@ -40,12 +41,31 @@ class Memory:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Asked:
+    """The last A points asked for, the oldest overwritten first: results may come when the policy has moved on.
+
+    Attributes:
+      fingerprint: uint32[A, 2], of each point.
+      log_prob: float32[A], under the policy that proposed it.
+      order: int32[A], the number of points asked for before it; -1 in an empty slot.
+      count: int32[], the number of points asked for so far.
+    """
+
+    fingerprint: jax.Array
+    log_prob: jax.Array
+    order: jax.Array
+    count: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class PPOState:
     """A policy in training.
 
     Attributes:
       policy: its parameters.
       behaviour: those from which the last batch was drawn.
+      asked: what was drawn from them, and before.
       optimizer: its Optax state.
       baseline: what was seen lately.
       memory: what it still learns from.
@@ -53,6 +73,7 @@ class PPOState:
 
     policy: Parameters
     behaviour: Parameters
+    asked: Asked
     optimizer: Any
     baseline: Baseline
     memory: Memory
@@ -112,18 +133,21 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
         empty = blank(space, size)
         memory = Memory(empty, jnp.full(size, jnp.nan, jnp.float32), jnp.zeros(size, jnp.float32), jnp.int32(0))
         optimizer = self._optimizer().init(parameters)
-        return PPOState(parameters, parameters, optimizer, first_baseline(size), memory)
+        asked = _nothing_asked(max(size, self.batch_size) + self.batch_size)
+        return PPOState(parameters, parameters, asked, optimizer, first_baseline(size), memory)
 
     def ask(self, space: Space, state: PPOState, key: jax.Array) -> tuple[DNA, PPOState]:
         """B points drawn from the policy."""
         require_key(key, self)
         dna = self.policy.sample(space, state.policy, key, self.batch_size)
-        return dna, dataclasses.replace(state, behaviour=state.policy)
+        asked = _ask(state.asked, space.fingerprint(dna), self.policy.log_prob(space, state.policy, dna))
+        return dna, dataclasses.replace(state, behaviour=state.policy, asked=asked)
 
     def tell(self, space: Space, state: PPOState, dna: DNA, fitness: Any) -> State:
         """`epochs` steps on the window; none where it holds nothing that succeeded."""
         values = sanitize(fitness)[:, 0]
         log_prob = self.policy.log_prob(space, state.behaviour, dna)
+        log_prob = _when_asked(state.asked, space.fingerprint(dna), log_prob, self.batch_size)
         memory = _remember(state.memory, dna, values, log_prob)
         baseline = see(state.baseline, values, self.decay)
         gain = advantages(baseline, memory.fitness, self.reward)
@@ -138,7 +162,7 @@ class PPO(Controller, type_name='pgjax.search.PPO'):
             return step(self._optimizer(), ascent, moments, parameters, happens), None
 
         (policy, optimizer), _ = jax.lax.scan(epoch, (state.policy, state.optimizer), length=self.epochs)
-        return PPOState(policy, state.behaviour, optimizer, baseline, memory)
+        return PPOState(policy, state.behaviour, state.asked, optimizer, baseline, memory)
 
     def _optimizer(self) -> optax.GradientTransformation:
         import optax  # on first use: it costs a tenth of a second
@@ -154,6 +178,40 @@ def clipped_weight(log_ratio: jax.Array, gain: jax.Array, clip: float | jax.Arra
     ratio = jnp.exp(jnp.minimum(log_ratio, 20.0))
     past = jnp.where(gain > 0, ratio > 1.0 + clip, ratio < 1.0 - clip)
     return jnp.where(past, 0.0, ratio * gain)
+
+
+def _nothing_asked(size: int) -> Asked:
+    return Asked(
+        fingerprint=jnp.zeros((size, 2), jnp.uint32),
+        log_prob=jnp.zeros(size, jnp.float32),
+        order=jnp.full(size, -1, jnp.int32),
+        count=jnp.int32(0),
+    )
+
+
+def _ask(asked: Asked, fingerprint: jax.Array, log_prob: jax.Array) -> Asked:
+    """The points asked for with B more."""
+    order = asked.count + jnp.arange(len(log_prob), dtype=jnp.int32)
+    slots = order % len(asked.order)
+    return Asked(
+        fingerprint=asked.fingerprint.at[slots].set(fingerprint),
+        log_prob=asked.log_prob.at[slots].set(log_prob),
+        order=asked.order.at[slots].set(order),
+        count=asked.count + len(log_prob),
+    )
+
+
+def _when_asked(asked: Asked, fingerprint: jax.Array, log_prob: jax.Array, batch_size: int) -> jax.Array:
+    """float32[n], log probabilities where points were asked for; as given for the last batch, and for points of others.
+
+    Of a point asked for more than once the last time counts.
+    """
+    same = equal_prints(jnp.asarray(fingerprint), asked.fingerprint)
+    order = jnp.where(same, asked.order, -1)
+    slot = jnp.argmax(order, -1)
+    last = jnp.max(order, -1)
+    is_earlier = (last >= 0) & (last < asked.count - batch_size)
+    return jnp.where(is_earlier, asked.log_prob[slot], log_prob)
 
 
 def _remember(memory: Memory, dna: DNA, fitness: jax.Array, log_prob: jax.Array) -> Memory:
