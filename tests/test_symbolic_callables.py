@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 import pgjax as pg
 from pgjax import symbolic
@@ -265,6 +266,53 @@ def test_flax_modules():
     assert linen.relu is nn.relu and linen.Dense is wrap(nn.Dense)
     assert linen.Dense in set(linen)
     assert pickle.loads(pickle.dumps(net)) == net
+
+
+class Sized(nnx.Module):
+    def __init__(self, features: int, rate: float = 0.5, *, rngs: nnx.Rngs):
+        self.dense = nnx.Linear(3, features, rngs=rngs)
+
+    def __call__(self, x):
+        return self.dense(x)
+
+
+def test_flax_nnx_modules_have_their_constructors_fields():
+    symbolic_nnx = wrap_module(nnx)
+    net = wrap(Sized)(4, rngs=symbolic_nnx.Rngs(0))
+    assert repr(net) == 'Sized(features=4, rngs=Rngs(default=0))'
+    wide = net.rebind(features=8)
+    assert wide.build()(jnp.ones((2, 3))).shape == (2, 8)
+    assert {x.build()(jnp.ones(3)).shape for x in pg.iter(net.rebind(features=pg.oneof([1, 2])))} == {(1,), (2,)}
+    assert pg.from_json(pg.to_json(wide)) == wide
+    with pytest.raises(TypeError, match=r"features: expected int, got str 'wide'"):
+        net.rebind(features='wide')
+    layers = symbolic_nnx.Sequential(symbolic_nnx.Linear(3, 4, rngs=net.rngs), nnx.relu)
+    plain = pg.patch_on_member(layers, symbolic_nnx.Linear, 'use_bias', False)
+    assert plain.build().layers[0].bias is None
+
+
+def test_a_constructor_behind_one_that_passes_all_on():
+    class Pooled:
+        def __new__(cls, *args, **kwargs):
+            return super().__new__(cls)
+
+        def __init__(self, size: int, name='pool'):
+            self.size = size
+
+    pooled = wrap(Pooled)(3)
+    assert repr(pooled) == 'Pooled(size=3)' and pooled.rebind(size=4).build().size == 4
+
+
+def test_parameters_are_checked_by_their_own_annotations():
+    class Rate:
+        value: float
+
+        def __init__(self, value: 'float | str', digits: 'int' = 2):
+            self.value = round(float(value), digits)
+
+    assert wrap(Rate)('0.123').build().value == 0.12
+    with pytest.raises(TypeError, match=r"digits: expected int, got str 'two'"):
+        wrap(Rate)(0.5, 'two')
 
 
 def test_optax_constructors():

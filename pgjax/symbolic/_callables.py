@@ -85,15 +85,17 @@ def read_signature(
       ClassDefinitionError: a parameter's name cannot be a field's.
     """
     factories = factories or {}
-    hints = _hints(target)
     annotations: dict[str, Any] = {}
     infos: dict[str, FieldInfo] = {}
     positional: list[str] = []
     extra = keywords = None
     try:
-        parameters = list(inspect.signature(target).parameters.values())[1 if skip_first else 0 :]
+        constructor = _constructor(target)
+        skip_first = skip_first or constructor is not target
+        parameters = list(inspect.signature(constructor).parameters.values())[1 if skip_first else 0 :]
     except (TypeError, ValueError):
         raise ClassDefinitionError(f'{target!r} has no signature that can be read, so it has no fields.') from None
+    hints = _hints(constructor)
     for parameter in parameters:
         name = parameter.name
         if name.startswith('_'):
@@ -118,7 +120,21 @@ def read_signature(
     return Signature(annotations, infos, tuple(positional), extra, keywords)
 
 
+def _constructor(target: Any) -> Any:
+    """What shows the parameters: of a class whose `__new__` or metaclass passes any on, as Flax NNX's, `__init__`."""
+    if not (isinstance(target, type) and inspect.isfunction(target.__init__)):
+        return target
+    kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
+    return target.__init__ if kinds == {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} else target
+
+
 def _hints(target: Any) -> dict[str, Any]:
+    if isinstance(target, type) and inspect.isfunction(target.__init__):  # annotations of attributes may be others
+        return _hints_of(target) | _hints_of(target.__init__)
+    return _hints_of(target)
+
+
+def _hints_of(target: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(target, include_extras=True)
     except Exception:  # a name that is not defined (yet); its string is read, if ever, when the class is used
