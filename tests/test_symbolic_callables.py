@@ -191,6 +191,8 @@ def test_what_cannot_become_symbolic_says_so():
                 self.x = rebind
 
     assert symbolize(Point) is Point
+    with pytest.raises(TypeError, match=r'A base of Dense writes it into every subclass.*use pg\.wrap'):
+        symbolize(nn.Dense)
 
 
 def test_symbolize_of_a_function_is_a_functor():

@@ -65,6 +65,8 @@ def _cure_for_init(cls: Any) -> str:
     plain = getattr(cls, '__pg_plain__', None)
     if plain is None:
         return 'Declare fields by annotations and derive state in _on_bound(self).'
+    if '__pg_plain__' in vars(cls):
+        return f'A base of {plain.__name__} writes it into every subclass, as that of Flax modules does: use pg.wrap.'
     return (
         f'{plain.__name__} is symbolic already: keep the regular class under a name of its own, derive from that, and '
         'make the subclass symbolic with pg.symbolize.'
