@@ -7,6 +7,7 @@ usage: graph_networks.py [PLOT [EVALUATIONS]]
 Needs the table: pip install 'pgjax-search[bench,plot]'.
 """
 
+import os
 import sys
 
 import jax
@@ -57,7 +58,7 @@ def front(values: np.ndarray) -> np.ndarray:
     return np.unique(values[np.asarray(nondominated_ranks(values)) == 0], axis=0)
 
 
-def main(plot: str = 'graph_networks.png', *, evaluations: int = 2000) -> float:
+def main(plot: str = 'runs/graph_networks.png', *, evaluations: int = 2000) -> float:
     loop = search.compile(SPACE, evaluate, CONTROLLER, objectives=OBJECTIVES, tile=BATCH, batch='vmap')
     result = jax.device_get(jax.jit(lambda key: loop(key, evaluations // BATCH))(jax.random.key(0)))
     found = result.fitness.reshape(-1, 3)
@@ -100,6 +101,7 @@ def save_plot(found: np.ndarray, best: np.ndarray, path: str) -> None:
     figure.colorbar(colours, label='log10 of parameters')
     axes.set(xscale='log', xlabel='latency (ms)', ylabel='accuracy (%)', ylim=(100 * best[:, 0].min(), None))
     axes.legend()
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches='tight')
     pyplot.close(figure)
     print(f'plot: {path}')

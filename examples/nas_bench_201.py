@@ -6,6 +6,7 @@ what they look up is the accuracy that training gave. usage: nas_bench_201.py [P
 Needs the table: pip install 'pgjax-search[bench,plot]'.
 """
 
+import os
 import sys
 
 import jax
@@ -69,7 +70,7 @@ def searched(controller, evaluations: int):
     return accuracy, SPACE.decode(dna[seed, number, 0])
 
 
-def main(plot: str = 'nas_bench_201.png', *, evaluations: int = 500) -> dict[str, float]:
+def main(plot: str = 'runs/nas_bench_201.png', *, evaluations: int = 500) -> dict[str, float]:
     curves, cells = {}, {}
     for name, controller in CONTROLLERS.items():
         accuracy, cells[name] = searched(controller, evaluations)
@@ -98,6 +99,7 @@ def save_plot(curves, path: str) -> None:
         axes.fill_between(number, mean - error, mean + error, alpha=0.2)
     axes.set(xscale='log', yscale='log', ylim=(1e-2, None), xlabel='cells', ylabel='regret (accuracy points)')
     axes.legend()
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches='tight')
     pyplot.close(figure)
     print(f'plot: {path}')

@@ -3,6 +3,7 @@
 Twenty searches with keys of their own run side by side. usage: one_max.py [PLOT [GENERATIONS]]
 """
 
+import os
 import sys
 
 import jax
@@ -21,7 +22,7 @@ def evaluate(bits, key):
     return {'ones': sum(bits)}
 
 
-def main(plot: str = 'one_max.png', *, generations: int = 60) -> np.ndarray:
+def main(plot: str = 'runs/one_max.png', *, generations: int = 60) -> np.ndarray:
     controller = search.Genetic(
         population_size=64,
         batch_size=64,
@@ -48,6 +49,7 @@ def save_plot(best: np.ndarray, path: str) -> None:
     figure, axes = pyplot.subplots(figsize=(6, 4))
     axes.plot(1 + np.arange(best.shape[1]), best.T, color='tab:blue', alpha=0.3)
     axes.set(xlabel='generation', ylabel='ones in the best string', title='One-max, 100 bits')
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches='tight')
     pyplot.close(figure)
     print(f'plot: {path}')

@@ -6,6 +6,7 @@ place, which change two or three of its edges. usage: travelling_salesman.py [PL
 The places are those of TSPLIB (Reinelt, 1991), where distances are rounded to whole numbers.
 """
 
+import os
 import sys
 
 import jax
@@ -51,7 +52,7 @@ def salesman(population: int = 128) -> Evolution:
     )
 
 
-def main(plot: str = 'travelling_salesman.png', *, generations: int = 2000) -> float:
+def main(plot: str = 'runs/travelling_salesman.png', *, generations: int = 2000) -> float:
     controller = salesman()
     size = controller.batch_size
     loop = search.compile(SPACE, evaluate, controller, objectives=[pg.minimize('length')], tile=size, batch='vmap')
@@ -85,6 +86,7 @@ def save_plot(tour: np.ndarray, shortest: np.ndarray, path: str) -> None:
     progress.semilogx(1 + np.arange(len(shortest)), shortest)
     progress.axhline(OPTIMUM, linestyle='--', color='gray')
     progress.set(xlabel='generation', ylabel='shortest tour')
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches='tight')
     pyplot.close(figure)
     print(f'plot: {path}')
