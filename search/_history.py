@@ -40,6 +40,16 @@ class History:
       chunks: columns by name, for some trials each; the properties join them. Small ones are merged, as in a
         binary counter: T appends copy each trial O(log T) times and leave O(log T) chunks.
       recent: how many of the last chunks are as they were appended; `FAN` of them are merged at once.
+
+    >>> import pgjax as pg
+    >>> from pgjax import search
+    >>> study = search.run(
+    ...   pg.Dict(x=pg.oneof([1.0, 2.0])), lambda exp, key: {'loss': exp.x}, search.Random(batch_size=4),
+    ...   objectives=[pg.minimize('loss')], generations=3)
+    >>> study.history
+    History(trials=12, metrics=['loss'])
+    >>> study.history.generation, study.history.fitness.shape, study.history.metrics['loss'].min()
+    (array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], dtype=int32), (12, 1), np.float32(1.0))
     """
 
     chunks: tuple[Mapping[str, np.ndarray], ...] = ()
@@ -47,6 +57,10 @@ class History:
 
     def __len__(self) -> int:
         return self._length
+
+    def __repr__(self) -> str:
+        metrics = [name.removeprefix(METRIC) for name in column_names(self.chunks) if name.startswith(METRIC)]
+        return f'History(trials={len(self)}, metrics={metrics})'
 
     @functools.cached_property
     def _length(self) -> int:

@@ -41,6 +41,7 @@ def test_a_study_is_a_value():
     assert [len(s.history) for s in (empty, one, two)] == [0, 4, 8]
     assert (two.history.trial == np.arange(8)).all()
     assert two.history.generation.tolist() == [0] * 4 + [1] * 4
+    assert repr([empty.history, two.history]) == "[History(trials=0, metrics=[]), History(trials=8, metrics=['y'])]"
     np.testing.assert_array_equal(run(empty, 2).history.fitness, two.history.fitness)
 
 
