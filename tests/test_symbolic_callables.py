@@ -337,6 +337,10 @@ def test_wrapped_arguments_are_checked_and_open_ones_refused():
         dense(feature=3)
     with pytest.raises(RuntimeError, match='cannot be built while parts are open: features'):
         dense(pg.oneof([1, 2])).build()
+    adam = wrap(optax.adam)
+    for open_one in (adam(pg.floatv(0.1, 0.2)), adam.partial(), adam(pg.inherited('lr'))):
+        with pytest.raises(RuntimeError, match='adam cannot be built while parts are open: learning_rate'):
+            pg.build({'optimizers': [open_one]})
     with pytest.raises(TypeError, match='not int'):
         wrap(3)
     with pytest.raises(TypeError, match='takes a module'):

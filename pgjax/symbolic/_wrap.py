@@ -36,11 +36,6 @@ class Wrapped(Object):
         Raises:
           PlaceholderError: an argument is still open.
         """
-        if paths := open_paths(self):
-            raise PlaceholderError(
-                f'{type(self).__name__} cannot be built while parts are open: {", ".join(paths)}. '
-                'Decide them (materialize, rebind or resolve) first.'
-            )
         return build(self)
 
     def _format_call(self) -> tuple[str, list[tuple[str | None, Any]]]:
@@ -64,24 +59,43 @@ def _restore(target: Any, values: dict[str, Any]) -> Any:
 
 
 def build(value: Any) -> Any:
-    """`value` with every wrapped object in it built, and symbolic lists and dicts made plain ones."""
+    """`value` with every wrapped object in it built, and symbolic lists and dicts made plain ones.
+
+    Lists, dicts and tuples are entered, other objects are not. A wrapped object that stands in several places is built
+    once.
+
+    Raises:
+      PlaceholderError: an argument of a wrapped object is still open.
+
+    >>> import fractions
+    >>> import pgjax as pg
+    >>> half = pg.wrap(fractions.Fraction)(1, 2)
+    >>> pg.build(pg.Dict(x=half, rest=[half, 3]))
+    {'x': Fraction(1, 2), 'rest': [Fraction(1, 2), 3]}
+    """
     return _build(value, {})
 
 
-def _build(value: Any, built: dict[int, Any]) -> Any:
+def _build(value: Any, built: dict[int, Any], closed: bool = False) -> Any:
+    """Builds; `closed` says that it is known that nothing in the value is open."""
     if id(value) in built:
         return built[id(value)]
     made = value
     if isinstance(value, Wrapped):
-        values = {name: _build(part, built) for name, part in values_of(value).items()}
+        if not closed and (paths := open_paths(value)):
+            raise PlaceholderError(
+                f'{type(value).__name__} cannot be built while parts are open: {", ".join(paths)}. '
+                'Decide them (materialize, rebind or resolve) first.'
+            )
+        values = {name: _build(part, built, True) for name, part in values_of(value).items()}
         args, kwargs = type(value).__pg_signature__.arguments(values)
         made = type(value).__pg_target__(*args, **kwargs)
     elif is_list(value):
-        made = [_build(item, built) for item in value]
+        made = [_build(item, built, closed) for item in value]
     elif isinstance(value, dict):
-        made = {key: _build(item, built) for key, item in value.items()}
+        made = {key: _build(item, built, closed) for key, item in value.items()}
     elif isinstance(value, tuple):
-        items = [_build(item, built) for item in value]
+        items = [_build(item, built, closed) for item in value]
         made = value._make(items) if hasattr(value, '_make') else tuple(items)  # type: ignore[attr-defined]
     built[id(value)] = made
     return made
