@@ -38,6 +38,16 @@ class Result:
       metrics: float32[G, B] by name.
       fitness: float32[G, B, M], maximized; -inf for failed points.
       space: static.
+
+    >>> import jax, pgjax as pg
+    >>> from pgjax import search
+    >>> loop = search.compile(
+    ...   pg.Dict(x=pg.floatv(0.0, 1.0)), lambda exp, key: {'y': exp.x}, search.Random(batch_size=4), objectives=['y'])
+    >>> results = jax.vmap(lambda key: loop(key, 3))(jax.random.split(jax.random.key(0), 5))
+    >>> results.fitness.shape, results.dna.floats.shape
+    ((5, 3, 4, 1), (5, 3, 4, 1))
+    >>> [len(result.history) for result in pg.unstack(results)]
+    [12, 12, 12, 12, 12]
     """
 
     state: Any

@@ -33,7 +33,16 @@ class TrialRepeatedWarning(UserWarning):
 
 
 class Samples(Iterator[tuple[Any, Feedback]]):
-    """The loop that `pg.sample` returns: an iterator over `(value, feedback)`, and the study that grows from it."""
+    """The loop that `pg.sample` returns: an iterator over `(value, feedback)`, and the study that grows from it.
+
+    >>> import pgjax as pg
+    >>> from pgjax import search
+    >>> with pg.sample(pg.Dict(x=pg.oneof([3, 1, 2])), search.Sweep(), num_trials=3) as loop:
+    ...   for exp, feedback in loop:
+    ...     feedback(exp.x)
+    >>> loop.study.best.value
+    {'x': 3}
+    """
 
     def __init__(self, session: Session, num_trials: int | None, worker: Hashable, policy: Policy | None):
         self._session = session

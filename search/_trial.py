@@ -23,9 +23,20 @@ class Trial:
       dna: int32[C] and float32[F].
       generation: when it was asked for.
       metrics: what the evaluator returned, empty before.
-      fitness: float32[M], maximized; empty before evaluation.
+      fitness: M floats, maximized; empty before evaluation.
+      space: of its point.
       status: how it ended, None before.
       note: what else is known of it: 'error', 'traceback', 'measurements', 'metadata', 'links'.
+
+    >>> import pgjax as pg
+    >>> from pgjax import search
+    >>> study = search.run(
+    ...   pg.Dict(x=pg.oneof([1.0, 2.0])), lambda exp, key: {'loss': exp.x}, search.Sweep(batch_size=2),
+    ...   objectives=[pg.minimize('loss')], generations=1)
+    >>> study.best
+    Trial(id=0, loss=1, value={'x': 1.0})
+    >>> study.best.value, study.best.metrics, study.best.fitness, study.best.status.name
+    ({'x': 1.0}, {'loss': 1.0}, (-1.0,), 'COMPLETE')
     """
 
     id: int

@@ -15,7 +15,15 @@ T = TypeVar('T')
 
 
 class Focus(Generic[S, T]):
-    """One part of one object; made by `at`. Setting it returns a changed copy of the whole object."""
+    """One part of one object; made by `at`. Setting it returns a changed copy of the whole object.
+
+    >>> import pgjax as pg
+    >>> rate = pg.at(pg.Dict(optimizer={'lr': 0.1}, steps=10), lambda e: e.optimizer.lr)
+    >>> rate, rate.get(), str(rate.path)
+    (<'optimizer.lr' of {'optimizer': {'lr': 0.1}, 'steps': 10}>, 0.1, 'optimizer.lr')
+    >>> rate.set(0.2)
+    {'optimizer': {'lr': 0.2}, 'steps': 10}
+    """
 
     __slots__ = ('_lens', '_root')
 

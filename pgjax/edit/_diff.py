@@ -49,6 +49,13 @@ class Diff(Patch, type_name='pgjax.Diff'):
 
     Attributes:
       changes: in the order of a walk from the root; none lies below another.
+
+    >>> import pgjax as pg
+    >>> change = pg.diff({'lr': 0.1, 'steps': 10}, {'lr': 0.2, 'steps': 10})
+    >>> change.inverse()({'lr': 0.2, 'steps': 20})
+    {'lr': 0.1, 'steps': 20}
+    >>> [(str(c.path), c.kind, c.old, c.new) for c in change.changes]
+    [('lr', 'set', 0.1, 0.2)]
     """
 
     __pg_whole__ = True

@@ -30,6 +30,14 @@ class Lens(Object, type_name='pgjax.Lens'):
 
     Attributes:
       steps: keys and patterns, outermost first.
+
+    >>> import pgjax as pg
+    >>> units = pg.lens('layers[*]') >> pg.lens('units')
+    >>> net = pg.Dict(layers=[{'units': 8}, {'units': 16}])
+    >>> units.get(net), [str(path) for path in units.paths(net)]
+    ([8, 16], ['layers[0].units', 'layers[1].units'])
+    >>> units.modify(net, lambda n: 2 * n)
+    {'layers': [{'units': 16}, {'units': 32}]}
     """
 
     steps: tuple[Any, ...] = ()

@@ -36,6 +36,17 @@ class Space(PointMethods):
       num_choices: C, the number of columns of `DNA.choices`.
       num_floats: F, the number of columns of `DNA.floats`.
       constrained_groups: the choice columns that are distinct or sorted together: the slots of each `manyof`.
+
+    >>> import jax
+    >>> import pgjax as pg
+    >>> space = pg.search_space(pg.Dict(units=pg.oneof([32, 64]), lr=pg.floatv(1e-4, 1e-1, scale='log')))
+    >>> space, [decision.id for decision in space.decisions]
+    (Space(size=inf, num_choices=1, num_floats=1), ['units', 'lr'])
+    >>> dna = space.random(jax.random.key(0), (8,))
+    >>> dna.choices.shape, dna.floats.shape, len(space.decode(dna))
+    ((8, 1), (8, 1), 8)
+    >>> space.decode(space.from_dict({'units': 1, 'lr': 0.1}))
+    {'units': 64, 'lr': 0.1}
     """
 
     template: Any

@@ -16,7 +16,15 @@ _LOCK = threading.RLock()
 
 
 class Compound(Object):
-    """The base of what `pg.compound` makes: fields are arguments, attributes are those of `.decomposed`."""
+    """The base of what `pg.compound` makes: fields are arguments, attributes are those of `.decomposed`.
+
+    >>> import pgjax as pg
+    >>> @pg.compound
+    ... def Schedule(peak: float = 0.1) -> pg.Dict:
+    ...   return pg.Dict(low=0.0, high=peak)
+    >>> isinstance(Schedule(), pg.Compound), Schedule(peak=0.2).decomposed
+    (True, {'low': 0.0, 'high': 0.2})
+    """
 
     __pg_function__: ClassVar[Callable[..., Any]]
     __pg_signature__: ClassVar[Signature]

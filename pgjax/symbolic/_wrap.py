@@ -25,6 +25,12 @@ class Wrapped(Object):
 
     Its objects are instances of the symbolic class, not of the library's: a lens or a patch on a type names the
     class that `pg.wrap` returned, the same one each time.
+
+    >>> import fractions
+    >>> import pgjax as pg
+    >>> half = pg.wrap(fractions.Fraction)(1, 2)
+    >>> isinstance(half, pg.Wrapped), isinstance(half, fractions.Fraction), half.build()
+    (True, False, Fraction(1, 2))
     """
 
     __pg_target__: ClassVar[Callable[..., Any]]

@@ -57,6 +57,22 @@ class Policy(Object):
 
     Those that compare have `objectives`, what is compared: the study's own if there are none. By several, a trial
     ranks by the number of others that dominate it: nowhere worse and somewhere better.
+
+    >>> import pgjax as pg
+    >>> from pgjax import search
+    >>> from pgjax.search import early_stopping
+    >>> policy = early_stopping.median(min_trials=2) & early_stopping.ByRank(gates=[(1, 0.5, 2)])
+    >>> template = pg.Dict(loss=pg.oneof([1.0, 2.0, 3.0]))
+    >>> loop = pg.sample(
+    ...   template, search.Sweep(), num_trials=3, objectives=[pg.minimize('loss')], early_stopping=policy)
+    >>> for exp, feedback in loop:
+    ...   feedback.add_measure(exp.loss, step=1)
+    ...   if feedback.should_stop_early():
+    ...     feedback.skip()
+    ...   else:
+    ...     feedback.done()
+    >>> [search.TrialStatus(status).name for status in loop.study.history.status]
+    ['COMPLETE', 'COMPLETE', 'SKIPPED']
     """
 
     @abc.abstractmethod
