@@ -284,6 +284,7 @@ def test_flax_nnx_modules_have_their_constructors_fields():
     assert repr(net) == 'Sized(features=4, rngs=Rngs(default=0))'
     wide = net.rebind(features=8)
     assert wide.build()(jnp.ones((2, 3))).shape == (2, 8)
+    np.testing.assert_array_equal(*(wide.build()(jnp.ones(3)) for _ in range(2)))  # Rngs are made anew
     assert {x.build()(jnp.ones(3)).shape for x in pg.iter(net.rebind(features=pg.oneof([1, 2])))} == {(1,), (2,)}
     assert pg.from_json(pg.to_json(wide)) == wide
     with pytest.raises(TypeError, match=r"features: expected int, got str 'wide'"):
@@ -291,6 +292,8 @@ def test_flax_nnx_modules_have_their_constructors_fields():
     layers = symbolic_nnx.Sequential(symbolic_nnx.Linear(3, 4, rngs=net.rngs), nnx.relu)
     plain = pg.patch_on_member(layers, symbolic_nnx.Linear, 'use_bias', False)
     assert plain.build().layers[0].bias is None
+    space = pg.search_space(plain.rebind({'fns[0].out_features': pg.oneof([4, 8])}))  # which hashes all defaults
+    assert space.size == 2 and pg.from_json(pg.to_json(layers)) == layers
 
 
 def test_a_constructor_behind_one_that_passes_all_on():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -146,6 +147,8 @@ def _info(default: Any) -> FieldInfo | None:
         return None
     if isinstance(default, FieldInfo):
         return default
+    if isinstance(default, types.MappingProxyType):  # a dict that nothing can change, as fields are: of NNX's layers
+        default = dict(default)
     return FieldInfo(default=default)
 
 

@@ -111,7 +111,8 @@ def wrap(target: Any, *, name: str | None = None) -> Any:
     """A symbolic class for a constructor of another library, which stays as it is.
 
     Its fields are the constructor's parameters. Annotations of scalars and callables are enforced; what other
-    libraries write beyond that is often not meant literally and taken as Any.
+    libraries write beyond that is often not meant literally and taken as Any. Wrap arguments that have state, too, such
+    as the `Rngs` of Flax NNX: each `build()` then begins with fresh ones, and makes the same.
 
     Args:
       target: a class, or a function that makes something.
