@@ -12,8 +12,8 @@ import numpy as np
 
 from pgjax._errors import ControllerError, did_you_mean, missing_extra, show
 from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._identity import find_awaited
 from pgjax.search._keys import require_key
-from pgjax.search.bayes._observations import equal_rows
 from pgjax.space import DNA, Space
 from pgjax.space._threefry import IMPL, uniform
 from pgjax.symbolic import Dict, field
@@ -210,11 +210,8 @@ def _told(strategy: Any, key: jax.Array, population: jax.Array, loss: jax.Array,
 def _generation(space: Space, asked: jax.Array, told: DNA, loss: jax.Array) -> tuple[jax.Array, jax.Array]:
     """float32[B, F] and float32[B]: the population that was asked for with what is told, else with infinite losses."""
     size, number = len(asked), len(loss)
-    within = _within(space, asked)
-    same = equal_rows(space, told, within)
-    nth = jnp.tril(equal_rows(space, told, told), -1).sum(-1)  # of equal points the first told is the first asked for
-    match = same & (jnp.cumsum(same, -1) == nth[:, None] + 1)
-    found = match.any(-1)
+    proposed = space.fingerprint(_within(space, asked))
+    found, match = find_awaited(space.fingerprint(told), proposed, jnp.ones(size, bool))
     free = jnp.argsort(match.any(0))[:number]
     row = jnp.where(found, jnp.argmax(match, -1), free[jnp.cumsum(~found) - 1])
     floats = jnp.where(found[:, None], asked[row], told.floats)

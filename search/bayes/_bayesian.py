@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective
+from pgjax.search._identity import equal_prints
 from pgjax.search.bayes._acquisition import log_expected_improvement, upper_confidence_bound
 from pgjax.search.bayes._candidates import climb, spread
 from pgjax.search.bayes._features import Blocks, blocks, features
 from pgjax.search.bayes._kernel import noise_variance
 from pgjax.search.bayes._learned import Learned, learn, nothing
-from pgjax.search.bayes._observations import Observations, await_points, empty, equal_prints, observe, told_first
+from pgjax.search.bayes._observations import Observations, await_points, empty, observe, told_first
 from pgjax.search.bayes._posterior import predict, predict_jointly
 from pgjax.space import DNA, Space
 

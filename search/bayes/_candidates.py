@@ -7,9 +7,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from pgjax.search._identity import earlier_equals
 from pgjax.search.bayes._features import blocks, features
 from pgjax.search.bayes._kernel import differing
-from pgjax.search.bayes._observations import Observations, equal_prints
+from pgjax.search.bayes._observations import Observations
 from pgjax.search.evolution import mutate
 from pgjax.space import DNA, Space, concatenate
 
@@ -87,6 +88,6 @@ def _best(found: Scored, kept: int) -> Scored:
     scores = found[-1]
     _, top = jax.lax.top_k(scores, min(4 * kept, len(scores)))  # among so many there are enough different ones
     pool, prints, scores = jax.tree.map(lambda x: x[top], found)
-    repeats = jnp.tril(equal_prints(prints, prints), -1).any(-1)
+    repeats = earlier_equals(prints) > 0
     scores, rows = jax.lax.top_k(jnp.where(repeats, -jnp.inf, scores), kept)
     return pool[rows], prints[rows], scores

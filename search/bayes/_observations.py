@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import blank, sanitize
+from pgjax.search._identity import find_awaited
 from pgjax.space import DNA, Space
 
 _NEWER = 1 << 30  # more than any age: what it is added to is overwritten last
@@ -69,12 +70,7 @@ def observe(space: Space, known: Observations, dna: DNA, fitness: Any) -> Observ
     size = len(known.order)
     dna, values = jax.tree.map(lambda x: jnp.asarray(x)[-size:], (dna, sanitize(fitness)[:, 0]))
     prints = space.fingerprint(dna)
-    waiting = equal_prints(prints, space.fingerprint(known.dna)) & known.awaited  # [n, N]
-    # Of equal points awaited and told, the first told is the first awaited, the second the second.
-    twin = equal_prints(prints, prints)
-    nth = jnp.tril(twin, -1).sum(-1)
-    match = waiting & (jnp.cumsum(waiting, -1) == nth[:, None] + 1)
-    found = match.any(-1)
+    found, match = find_awaited(prints, space.fingerprint(known.dna), known.awaited)
     slots = jnp.where(found, jnp.argmax(match, -1), size)  # out of range: dropped
     known = dataclasses.replace(
         known,
@@ -89,16 +85,6 @@ def told_first(known: Observations) -> Observations:
     rank = jnp.where(known.told, 0, jnp.where(known.order >= 0, 1, 2))
     rows = jnp.argsort(rank)
     return jax.tree.map(lambda x: x[rows] if x.ndim else x, known)
-
-
-def equal_rows(space: Space, a: DNA, b: DNA) -> jax.Array:
-    """bool[n, m], which of n points are which of m, by their fingerprints."""
-    return equal_prints(space.fingerprint(a), space.fingerprint(b))
-
-
-def equal_prints(a: jax.Array, b: jax.Array) -> jax.Array:
-    """bool[n, m], which of n fingerprints are which of m."""
-    return (a[:, None] == b[None]).all(-1)
 
 
 def _put(known: Observations, dna: DNA, fitness: jax.Array, new: jax.Array, told: bool) -> Observations:

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, require, require_single_objective
+from pgjax.search._identity import equal_prints
 from pgjax.search.bayes._candidates import best_points
-from pgjax.search.bayes._observations import Observations, await_points, empty, equal_rows, observe
+from pgjax.search.bayes._observations import Observations, await_points, empty, observe
 from pgjax.search.bayes._parzen import Parzen, draw, log_density
 from pgjax.space import DNA, Space, concatenate
 
@@ -72,7 +73,9 @@ class TPE(Controller, type_name='pgjax.search.TPE'):
             # Random points stand by in case that everything drawn is known.
             pool = concatenate([drawn, space.random(spare_key, (self.batch_size,))])
             promise = jnp.append(promise, jnp.full(self.batch_size, _LAST, jnp.float32))
-            is_known = (equal_rows(space, pool, state.dna) & (state.order >= 0)).any(-1)
+            is_known = (equal_prints(space.fingerprint(pool), space.fingerprint(state.dna)) & (state.order >= 0)).any(
+                -1
+            )
             return best_points(space, pool, jnp.where(is_known, -jnp.inf, promise), self.batch_size)[0]
 
         dna = jax.lax.cond(state.begun < self.num_initial, seed, propose, state, key)

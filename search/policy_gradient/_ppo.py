@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from pgjax.search._controller import Controller, State, blank, is_within, require, require_single_objective, sanitize
+from pgjax.search._identity import equal_prints
 from pgjax.search._keys import require_key
-from pgjax.search.bayes._observations import equal_prints
 from pgjax.search.policy_gradient._factored import Factored
 from pgjax.search.policy_gradient._policy import Parameters, Policy
 from pgjax.search.policy_gradient._reinforce import of_each, step
