@@ -244,6 +244,22 @@ def test_evosax_evaluates_the_population_that_it_breeds_from(algorithms, strateg
     assert not np.array_equal(seen[0], seen[1]), 'nothing succeeded: another random population'
 
 
+def test_evosax_keeps_no_failed_point_in_place_of_another(algorithms):
+    """Counted as the worst of its batch, a failed child took the place of a parent that had succeeded."""
+    controller = adapters.evosax('DifferentialEvolution', batch_size=8)
+    ask = jax.jit(lambda state, key: controller.ask(BOX, state, key))
+    tell = jax.jit(lambda state, dna, fitness: controller.tell(BOX, state, dna, fitness[:, None]))
+    state, best = controller.init(BOX, jax.random.key(0)), jnp.arange(8) == 5
+    dna, state = ask(state, jax.random.key(1))
+    state = tell(state, dna, jnp.where(best, 0.0, jnp.nan))
+    assert (state.strategy.fitness > 0.0).tolist() == (~best).tolist(), 'the one that succeeded is the best'
+    dna, state = ask(state, jax.random.key(2))
+    parents = tell(state, dna, jnp.full(8, -1.0).at[5].set(0.0))
+    dna, state = ask(parents, jax.random.key(3))
+    state = tell(state, dna, jnp.where(best, 0.5, jnp.nan))
+    np.testing.assert_array_equal(state.strategy.population[~best], parents.strategy.population[~best])
+
+
 def test_evosax_strategies_whose_sizes_depend_on_the_space_compile(algorithms):
     loop = search.compile(BOX, bowl, adapters.evosax('LM_MA_ES', batch_size=4), objectives='y')
     assert len(jax.jit(loop, static_argnums=1)(jax.random.key(0), 2).history.fitness) == 8

@@ -44,7 +44,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
     whatever order. A generation of evosax is a batch: where fewer points are told, the others count as the worst of
     those; more are told batch by batch. Points that are not of the last `ask` stand where something was not told.
     Failed points count as the worst that succeeded; of a batch that failed nothing is learned. Strategies that breed
-    from a population begin with a random one, and have children once it is told.
+    from a population begin with a random one, and have children once it is told; there failed points come after all.
 
     Attributes:
       strategy: its name in `evosax.algorithms`.
@@ -133,7 +133,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
             told = jax.tree.map(lambda rows, begin=begin: jnp.asarray(rows)[begin : begin + size], dna)
             population, loss = _generation(space, state.asked, told, -fitness[begin : begin + size])
             key = jax.random.fold_in(jax.random.wrap_key_data(state.key, impl=IMPL), number)
-            after = _told(strategy, key, population, _finite(loss), made, params)
+            after = _told(strategy, key, population, loss, made, params)
             # A population keeps its best: whatever failed points counted as, it might never find anything better.
             learns = jnp.isfinite(loss).any()
             made = jax.tree.map(lambda new, old, learns=learns: jnp.where(learns, new, old), after, made)
@@ -198,13 +198,14 @@ def _has_begun(state: Any) -> jax.Array:
 
 def _told(strategy: Any, key: jax.Array, population: jax.Array, loss: jax.Array, state: Any, params: Any) -> Any:
     """The state of a strategy after a generation; the first population of one that breeds is where it begins."""
-
-    def learn() -> Any:
-        return _strong(strategy.tell(key, population, loss, state, params)[0])
-
     if not _is_breeding(strategy):
-        return learn()
-    return jax.lax.cond(_has_begun(state), learn, lambda: _strong(strategy.init(key, population, loss, params)))
+        return _strong(strategy.tell(key, population, _finite(loss), state, params)[0])
+    loss = _last(loss, state.fitness)
+    return jax.lax.cond(
+        _has_begun(state),
+        lambda: _strong(strategy.tell(key, population, loss, state, params)[0]),
+        lambda: _strong(strategy.init(key, population, loss, params)),
+    )
 
 
 def _generation(space: Space, asked: jax.Array, told: DNA, loss: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -227,6 +228,14 @@ def _finite(loss: jax.Array) -> jax.Array:
     """Losses with the largest finite one in place of infinite ones; zeros where all are infinite."""
     worst = jnp.max(jnp.where(jnp.isfinite(loss), loss, -jnp.inf))
     return jnp.where(jnp.isfinite(loss), loss, jnp.where(jnp.isfinite(worst), worst, 0.0))
+
+
+def _last(loss: jax.Array, members: jax.Array) -> jax.Array:
+    """Losses with one that is just worse than all known ones in place of infinite ones: who failed replaces nobody."""
+    known = jnp.concatenate([loss, members])
+    worst = jnp.max(jnp.where(jnp.isfinite(known), known, -jnp.inf))
+    worse = jnp.maximum(jnp.nextafter(worst, jnp.inf), worst + 1e-30)  # next to 0 some devices know of no number
+    return jnp.where(jnp.isfinite(loss), loss, jnp.where(jnp.isfinite(worst), worse, 0.0))
 
 
 def _key_data(key: jax.Array) -> jax.Array:
