@@ -11,6 +11,7 @@ from pgjax._keypath import Path
 from pgjax.symbolic._cycles import refuse_cycles
 from pgjax.symbolic._nodes import children
 from pgjax.symbolic._query import get
+from pgjax.symbolic._spec import ATOMS
 from pgjax.symbolic._update import apply
 
 
@@ -61,14 +62,12 @@ def traverse(value: Any, pre: Visitor | None = None, post: Visitor | None = None
     ['', 'a', 'a[0]', 'a[1]']
     """
     refuse_cycles(value)
-    leaving = object()
-    pending: list[tuple[Any, ...]] = [(Path(), value, None)]
+    pending: list[tuple[Path, Any, Any, bool]] = [(Path(), value, None, False)]
     while pending:
-        path, node, parent, *mark = pending.pop()
-        is_leaving = bool(mark) and mark[0] is leaving
+        path, node, parent, is_leaving = pending.pop()
         visitor = post if is_leaving else pre
         try:
-            action = visitor(path, node, parent) if visitor is not None else None
+            action = None if visitor is None else visitor(path, node, parent)
         except Exception as error:
             note_place(error, 'a visitor', path)
             raise
@@ -76,10 +75,11 @@ def traverse(value: Any, pre: Visitor | None = None, post: Visitor | None = None
             return False
         if is_leaving:
             continue
-        pending.append((path, node, parent, leaving))
-        if action is not TraverseAction.CONTINUE:
+        if post is not None:
+            pending.append((path, node, parent, True))
+        if action is not TraverseAction.CONTINUE and node.__class__ not in ATOMS:
             parts = children(node) or ()
-            pending.extend((Path((*path, key)), part, node) for key, part in reversed(parts))
+            pending.extend((Path((*path, key)), part, node, False) for key, part in reversed(parts))
     return True
 
 
