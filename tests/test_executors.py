@@ -258,6 +258,25 @@ def test_metrics_of_one_trial_alone():
     np.testing.assert_array_equal(study.history.metrics['extra'], np.where(few, 1, np.nan))
 
 
+class Offset(pg.Object):
+    by: float = 1.0
+    sign: float = 1.0
+
+    def __call__(self, exp):
+        return {'y': self.sign * (exp.n + self.by)}
+
+
+@pg.functor
+def offset(exp, by):
+    return {'y': exp.n + by}
+
+
+@pytest.mark.parametrize('evaluate', [Offset(2.0), offset(by=2.0)])
+def test_an_objective_that_is_an_object_gets_what_its_call_takes(evaluate):
+    study = run(make(), evaluate, 1)
+    assert all(study.trial(i).metrics['y'] == study.trial(i).value.n + 2.0 for i in range(6))
+
+
 def test_an_objective_cannot_change_its_experiment():
     def mutates(exp):
         exp.n = 3

@@ -199,6 +199,21 @@ def test_an_evaluator_that_cannot_be_called_is_refused_before_any_trial(evaluate
         search.compile(pg.Dict(x=pg.floatv(0.0, 1.0)), evaluate, search.Random(), objectives='y')
 
 
+class Shifted(pg.Object):
+    """Settings of an evaluation are no arguments of its call."""
+
+    by: float = 1.0
+
+    def __call__(self, exp, key):
+        return {'y': exp.x + self.by}
+
+
+def test_an_evaluator_may_be_an_object_with_settings():
+    template = pg.Dict(x=pg.oneof([1.0, 2.0]))
+    study = search.Study(template, search.Random(batch_size=4), objectives='y').run(Shifted(3.0), 1, progress=False)
+    assert study.best.metrics['y'] == study.best.value.x + 3.0
+
+
 def test_an_evaluator_cannot_change_its_experiment():
     def mutates(exp, key):
         exp['n'] = 3

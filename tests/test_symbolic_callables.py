@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import fractions
 import functools
+import inspect
 import pickle
 import threading
 from typing import Any
@@ -212,6 +213,16 @@ class Model(pg.Object):
 
 class Holder(pg.Object):
     model: Model
+
+
+def test_the_signature_of_an_object_is_that_of_its_call():
+    assert str(inspect.signature(Model)) == '(widths: list[int])'
+    assert list(inspect.signature(Model([1])).parameters) == ['x']
+    scaled = symbolize(lambda x, by, power=1: (x * by) ** power, name='tests.scaled')
+    assert list(inspect.signature(scaled).parameters) == ['x', 'by', 'power']
+    assert str(inspect.signature(scaled(by=2))) == '(x: Any, power: Any = 1)' and scaled(by=2)(3, 2) == 36
+    with pytest.raises(TypeError):
+        inspect.signature(Holder(Model([1])))  # it cannot be called
 
 
 built: list[int] = []

@@ -132,7 +132,7 @@ def _complete(cls: Any, frame: types.FrameType | None) -> None:
     write_methods(cls)
     if cls.__pg_derives__ and not hasattr(cls, '__getattr__'):
         cls.__getattr__ = derived  # only here: a class without derived state keeps Python's fastest attribute reads
-    cls.__signature__ = _signature(fields)
+    cls.__signature__ = _OfClass(_signature(fields))
     for name in own:
         if name in vars(cls):
             delattr(cls, name)  # defaults live in fields: an object always has its own attribute
@@ -196,6 +196,16 @@ def _with_default(cls: Any, field: Field, default: Any) -> Field:
             ) from None
     info = FieldInfo(default, info.default_factory, info.static, info.traced, info.dispatch, info.doc)
     return Field(field.name, field.spec, field.annotation, info, field.frozen)
+
+
+class _OfClass:
+    """The signature of a class, its constructor's. An object has that of its call, which is another one."""
+
+    def __init__(self, signature: inspect.Signature):
+        self._signature = signature
+
+    def __get__(self, instance: Any, owner: type) -> inspect.Signature | None:
+        return self._signature if instance is None else instance.__pg_call_signature__
 
 
 def _signature(fields: dict[str, Field]) -> inspect.Signature:

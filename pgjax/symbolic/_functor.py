@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import typing
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -114,6 +115,19 @@ class Functor(Object):
         return [n for n in type(self).__pg_fields__ if n in unbound] + [
             n for n in type(self).__pg_fields__ if n in self.default_args and n not in unbound
         ]
+
+    @property
+    def __pg_call_signature__(self) -> inspect.Signature:
+        """Of a call with late positional arguments: what `inspect.signature` tells of the functor."""
+        fields, unbound, kind = type(self).__pg_fields__, self.unbound_args, inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature(
+            [
+                inspect.Parameter(name, kind, annotation=fields[name].annotation)
+                if name in unbound
+                else inspect.Parameter(name, kind, annotation=fields[name].annotation, default=self.__dict__[name])
+                for name in self._free()
+            ]
+        )
 
     def _check_callable(self) -> None:
         missing = self.unbound_args

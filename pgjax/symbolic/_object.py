@@ -74,6 +74,7 @@ class Object(metaclass=ObjectMeta):
     __match_args__: ClassVar[tuple[str, ...]] = ()
     __pg_derives__: ClassVar[bool] = False
     __pg_placeholder__: ClassVar[bool] = False
+    __pg_call_signature__: Any = None  # where it is not that of `__call__`
     __pg_reserved__: ClassVar[frozenset[str]] = frozenset({'replace', 'to_json', 'at', 'raise_on_no_change'})
     __pg_fit__: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     __pg_edit__: ClassVar[tuple[Callable[..., Any], frozenset[str], bool]] = (new_like, frozenset(), True)
