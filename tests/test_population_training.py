@@ -309,6 +309,43 @@ def test_the_best_of_asha_has_not_failed_since_it_reached_its_rung():
     assert result.best is not None and np.isfinite(result.best.state) and np.isfinite(result.best.metrics['f'])
 
 
+def words_of(key):
+    return jax.random.key_data(key)
+
+
+@pytest.mark.parametrize(
+    'method',
+    [
+        search.PBT(population_size=2, steps=1, rounds=3, fraction=0.0),
+        search.ASHA(workers=4, max_trials=4, max_steps=2, eta=2, ticks=2),
+        search.SuccessiveHalving(population_size=2, min_steps=3, max_steps=3),
+    ],
+    ids=lambda method: type(method).__name__,
+)
+def test_no_step_has_a_key_that_init_splits_off(method):
+    """Else dropout, batches or noise would be made of the bits that made the weights."""
+
+    def init(exp, key):
+        split = jax.random.split(key, 4)
+        deeper = jax.vmap(lambda key: jax.random.split(key, 4))(split).reshape(-1)
+        return {'made': words_of(jnp.concatenate([split, deeper])), 'got': jnp.zeros((3, 2), jnp.uint32), 'n': 0}
+
+    def step(state, exp, key):
+        got = state['got'].at[state['n']].set(words_of(key))
+        return {**state, 'got': got, 'n': state['n'] + 1}, {'f': exp.rate}
+
+    run = jax.jit(method.compile(RATE, search.Training(init=init, step=step, objectives=['f'])))
+    result = run(jax.random.key(0))
+    members = result.states if isinstance(method, search.SuccessiveHalving) else result.state.members
+    made, got = ({tuple(words) for words in np.asarray(members[k]).reshape(-1, 2)} for k in ('made', 'got'))
+    drawn = {tuple(np.asarray(words_of(key))) for words in got for key in jax.random.split(as_key(words), 4)}
+    assert len(got) > 3 and not made & (got | drawn)
+
+
+def as_key(words):
+    return jax.random.wrap_key_data(jnp.array(words, jnp.uint32))
+
+
 METHODS = {
     'pbt': search.PBT(population_size=4, steps=1, rounds=2),
     'halving': search.SuccessiveHalving(population_size=4, max_steps=2, eta=2),

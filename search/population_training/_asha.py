@@ -15,6 +15,7 @@ from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
 from pgjax.search.population_training._training import (
+    TRAIN,
     Training,
     key_of_seed,
     member_keys,
@@ -180,7 +181,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
         busy = state.trial != IDLE
         at = jnp.maximum(state.trial, 0)
         dna, mine, first = jax.tree.map(lambda leaf: leaf[at], (state.dna, state.members, state.done))
-        keys = member_keys(jax.random.fold_in(state.key, 1), at)
+        keys = member_keys(jax.random.fold_in(state.key, TRAIN), at)
         mine, metrics, fitness = training.advance(space, dna, mine, keys, first, np.int32(self.min_steps))
         row = jnp.where(busy, state.trial, self.max_trials)  # what the idle write falls off the end
         done = first + self.min_steps

@@ -19,6 +19,7 @@ from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._explore import explore
 from pgjax.search.population_training._member import Member, member_at
 from pgjax.search.population_training._training import (
+    TRAIN,
     Training,
     key_of_seed,
     member_keys,
@@ -202,7 +203,7 @@ class PBT(Object, type_name='pgjax.search.PBT'):
         True
         """
         space, size = trainable_space(space), self.population_size
-        round_key = jax.random.fold_in(state.key, state.round)
+        round_key = jax.random.fold_in(jax.random.fold_in(state.key, TRAIN), state.round)
         train_key, exploit_key, explore_key = jax.random.split(round_key, 3)
         first = jnp.full(size, state.round * self.steps)
         keys = member_keys(train_key, np.arange(size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from pgjax.search._settings import require_seed
 from pgjax.space import DNA, Space, search_space
 from pgjax.space._threefry import IMPL
 from pgjax.symbolic import Object, field
+
+TRAIN = zlib.crc32(b'train')  # what a run's key is folded with for training: no small number, as splits fold with
 
 
 class Training(Object, type_name='pgjax.search.Training'):
