@@ -423,6 +423,74 @@ def test_settings_out_of_range(method, words):
         method.run(RATE, road)
 
 
+@pytest.mark.parametrize('name', [*METHODS, 'hyperband'])
+def test_a_state_of_numbers_keys_and_nothing_is_trained_as_by_hand(name):
+    method = {**METHODS, 'hyperband': search.Hyperband(max_steps=3)}[name]
+    training = search.Training(
+        init=lambda exp, key: {'sum': 0, 'key': key, 'none': None, 'empty': jnp.zeros((0, 2)), 'half': jnp.bfloat16(1)},
+        step=lambda s, exp, key: (
+            {**s, 'sum': s['sum'] + 0.5, 'key': jax.random.fold_in(s['key'], 1)},
+            {'f': s['sum'] + 0.5 + 0 * exp.rate},
+        ),
+        objectives=['f'],
+    )
+    best = method.run(RATE, training).best
+    steps = {'pbt': 2, 'halving': 2, 'asha': 1, 'hyperband': 3}[name]
+    assert best.metrics['f'] == float(best.state['sum']) == steps / 2  # a number that grew from the int 0
+    assert {k: str(best.state[k].dtype) for k in ('sum', 'half')} == {'sum': 'float32', 'half': 'bfloat16'}
+    assert best.state['none'] is None and best.state['empty'].shape == (0, 2) and best.state['key'].shape == ()
+
+
+def test_the_dtypes_of_a_state_are_settled_before_its_first_step():
+    """So it goes on from a file, where a Python number is an array as any, and each round runs the one program."""
+    training = search.Training(
+        init=lambda exp, key: {'n': 0, 'x': 0},
+        step=lambda s, exp, key: ({'n': 1, 'x': s['x'] + exp.rate}, {'f': s['x']}),
+        objectives=['f'],
+    )
+    pbt, space, traces = search.PBT(population_size=2, steps=2), pg.search_space(RATE), []
+    step = jax.jit(lambda state: (traces.append(1), pbt.round(space, training, state)[0])[1])
+    state = pbt.init(space, training, jax.random.key(0))
+    for _ in range(3):
+        assert {k: str(v.dtype) for k, v in state.members.items()} == {'n': 'int32', 'x': 'float32'}
+        state = step(jax.tree.map(jnp.asarray, state))
+    assert len(traces) == 1
+
+
+def fails(*_):
+    raise OSError('the disk is gone')
+
+
+@pytest.mark.parametrize(
+    ('init', 'step', 'words'),
+    [
+        (lambda exp, key: 1 / 0, road_step, 'init of the training raised ZeroDivisionError'),
+        (lambda exp, key: {'name': 'x'}, road_step, r"of `init` holds str 'x' at state\['name'\], .* Keep it outside"),
+        (lambda exp, key: 2**40, road_step, r'holds int 1099511627776 at state, .* no number that fits'),
+        (
+            road.init,
+            lambda x, exp, key: (x, {'way': 0 if x > 0 else 1}),
+            r'traced leaves .* state\. Python control flow',
+        ),
+        (
+            lambda exp, key: jax.tree_util.Partial(lambda x, rate=exp.rate: x * rate),
+            lambda s, exp, key: (s, {'way': s(1.0)}),
+            r'as in optax\.sgd\(exp\.rate\).* Make that in `step`',
+        ),
+        (
+            road.init,
+            lambda x, exp, key: (jax.pure_callback(fails, x, x, vmap_method='sequential'), {'way': x}),
+            'The training failed as it ran',
+        ),
+    ],
+)
+@pytest.mark.parametrize('name', ['pbt', 'hyperband'])
+def test_what_the_user_s_code_raises_is_an_evaluator_error(name, init, step, words):
+    method = {**METHODS, 'hyperband': search.Hyperband(max_steps=2)}[name]
+    with pytest.raises(pg.EvaluatorError, match=words):
+        method.run(RATE, search.Training(init=init, step=step, objectives=['way']))
+
+
 def test_a_step_that_returns_something_else():
     training = search.Training(init=lambda exp, key: 0, step=lambda s, exp, key: s, objectives=['f'])
     with pytest.raises(pg.FitnessError, match=r'must return \(state, metrics\)'):

@@ -21,6 +21,7 @@ from pgjax.search.population_training._training import (
     member_keys,
     require,
     require_training,
+    run_to_end,
     trainable_space,
 )
 from pgjax.space import DNA, Space
@@ -250,4 +251,4 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> ASHAResult:
         """Trains the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(key_of_seed(seed))
+        return run_to_end(jax.jit(self.compile(template, training)), key_of_seed(seed))

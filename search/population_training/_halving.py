@@ -20,6 +20,7 @@ from pgjax.search.population_training._training import (
     member_keys,
     require,
     require_training,
+    run_to_end,
     trainable_space,
 )
 from pgjax.space import DNA, Space
@@ -140,7 +141,7 @@ class SuccessiveHalving(Object, type_name='pgjax.search.SuccessiveHalving'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> HalvingResult:
         """Trains the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(key_of_seed(seed))
+        return run_to_end(jax.jit(self.compile(template, training)), key_of_seed(seed))
 
 
 def halve(space: Space, training: Training, plan: Sequence[tuple[int, int]], key: jax.Array) -> HalvingResult:

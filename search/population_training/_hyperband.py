@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -11,7 +12,14 @@ import jax
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._halving import HalvingResult, halve
 from pgjax.search.population_training._member import Member
-from pgjax.search.population_training._training import Training, key_of_seed, require, require_training, trainable_space
+from pgjax.search.population_training._training import (
+    Training,
+    key_of_seed,
+    require,
+    require_training,
+    run_to_end,
+    trainable_space,
+)
 from pgjax.symbolic import Object
 
 
@@ -81,7 +89,5 @@ class Hyperband(Object, type_name='pgjax.search.Hyperband'):
         require_training(training)
         space, key = trainable_space(template), key_of_seed(seed)
         run = jax.jit(halve, static_argnums=(0, 1, 2))
-        plans = [tuple(plan) for plan in self.brackets()]
-        return HyperbandResult(
-            tuple(run(space, training, plan, jax.random.fold_in(key, s)) for s, plan in enumerate(plans))
-        )
+        loops = [functools.partial(run, space, training, tuple(plan)) for plan in self.brackets()]
+        return HyperbandResult(tuple(run_to_end(loop, jax.random.fold_in(key, s)) for s, loop in enumerate(loops)))

@@ -25,6 +25,7 @@ from pgjax.search.population_training._training import (
     member_keys,
     require,
     require_training,
+    run_to_end,
     trainable_space,
 )
 from pgjax.space import DNA, Space
@@ -246,4 +247,4 @@ class PBT(Object, type_name='pgjax.search.PBT'):
 
     def run(self, template: Any, training: Training, *, seed: int = 0) -> PBTResult:
         """Trains a population of the experiments that `template` can become, in one compiled program."""
-        return jax.jit(self.compile(template, training))(key_of_seed(seed))
+        return run_to_end(jax.jit(self.compile(template, training)), key_of_seed(seed))

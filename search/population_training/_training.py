@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
-from pgjax._errors import ControllerError, EvaluatorError, FitnessError, SpaceError, shorten, show
+from pgjax._errors import ControllerError, EvaluatorError, FitnessError, PgjaxError, SpaceError, shorten, show
 from pgjax.search._controller import form_of, sanitize
 from pgjax.search._evaluation import require_function, resolve_batch
 from pgjax.search._objective import Objective, as_objectives, check_metrics
@@ -17,6 +18,7 @@ from pgjax.search._settings import require_seed
 from pgjax.space import DNA, Space, search_space
 from pgjax.space._threefry import IMPL
 from pgjax.symbolic import Object, field
+from pgjax.symbolic._traced import TRACED, note_traced
 
 TRAIN = zlib.crc32(b'train')  # what a run's key is folded with for training: no small number, as splits fold with
 
@@ -49,8 +51,24 @@ class Training(Object, type_name='pgjax.search.Training'):
     batch: Literal['auto', 'vmap', 'map'] = field(default='auto', doc='how members run')
 
     def start(self, space: Space, dna: DNA, keys: jax.Array) -> Any:
-        """The first states of P points, each with a key of its own: a pytree with a leading axis."""
-        return self._each(lambda dna, key: self.init(space.decode(dna), key))(dna, keys)
+        """The first states of P points, each with a key of its own: a pytree with a leading axis.
+
+        Numbers of Python in a state, which have no dtype of their own, take on the one that a step gives them.
+
+        Raises:
+          EvaluatorError: `init` raised, or a part of its state is no array or number.
+        """
+
+        def one(dna: DNA, key: jax.Array) -> Any:
+            exp = space.decode(dna)
+            with _of_user('init', exp):
+                state = _arrays(self.init(exp, key), '`init`')
+            if not any(_is_weak(leaf) for leaf in jax.tree.leaves(state)):
+                return state
+            after = jax.eval_shape(lambda state: self._step(state, exp, key)[0], state)
+            return jax.tree.map(lambda leaf, like: _cast(leaf, like) if _is_weak(leaf) else leaf, state, after)
+
+        return self._each(one)(dna, keys)
 
     def advance(
         self, space: Space, dna: DNA, states: Any, keys: jax.Array, first: Any, steps: Any
@@ -72,7 +90,8 @@ class Training(Object, type_name='pgjax.search.Training'):
 
         Raises:
           FitnessError: a step does not return a state and metrics.
-          EvaluatorError: the state that it returns is not like the one it got, in structure, shapes and dtypes.
+          EvaluatorError: it raised; or the state that it returns is not like the one it got, in structure, shapes and
+            dtypes.
         """
         objectives = as_objectives(list(self.objectives))
 
@@ -80,11 +99,7 @@ class Training(Object, type_name='pgjax.search.Training'):
             exp = space.decode(dna)
 
             def step(state: Any, number: Any) -> tuple[Any, Any]:
-                result = self.step(state, exp, jax.random.fold_in(key, number))
-                if not isinstance(result, tuple) or len(result) != 2:
-                    raise FitnessError(f'A training step must return (state, metrics), got {show(result)}.')
-                _check_state(state, result[0])
-                return result
+                return self._step(state, exp, jax.random.fold_in(key, number))
 
             # Inside the loop nobody looks at the metrics, so the compiler leaves out what only they need.
             state = jax.lax.fori_loop(0, steps - 1, lambda i, state: step(state, first + i)[0], state)
@@ -95,11 +110,60 @@ class Training(Object, type_name='pgjax.search.Training'):
         states, metrics = self._each(one)(dna, states, keys, first)
         return states, metrics, sanitize(jnp.stack([o.fitness(metrics) for o in objectives], axis=-1))
 
+    def _step(self, state: Any, exp: Any, key: jax.Array) -> tuple[Any, Any]:
+        """One step, checked: the state has the structure, the shapes and the dtypes of the one before."""
+        with _of_user('step', {'state': state, 'exp': exp}):
+            result = self.step(state, exp, key)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise FitnessError(f'A training step must return (state, metrics), got {show(result)}.')
+        after = _arrays(result[0], 'a training step')
+        _check_state(state, after)
+        return jax.tree.map(_cast, after, after), result[1]
+
     def _each(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """`fn` of one member as a function of many."""
         if resolve_batch(self.batch) == 'vmap':
             return jax.vmap(fn)
         return lambda *members: jax.lax.map(lambda member: fn(*member), members)
+
+
+@contextlib.contextmanager
+def _of_user(what: str, given: Any) -> Iterator[None]:
+    """Inside, the user's code runs: what it raises becomes EvaluatorError, with the cure where a tracer is misused."""
+    try:
+        yield
+    except PgjaxError:
+        raise
+    except Exception as error:  # user code: anything may come
+        note_traced(error, given)
+        cure = next((note for note in getattr(error, '__notes__', ()) if note.startswith(TRACED)), None)
+        raise EvaluatorError(f'{what} of the training raised {type(error).__name__}: {cure or error}') from error
+
+
+def _arrays(state: Any, whose: str) -> Any:
+    """The state with arrays for numbers. Raises EvaluatorError for what can be none, and says where it stands."""
+
+    def array(path: Any, leaf: Any) -> jax.Array:
+        try:
+            return jnp.asarray(leaf)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise EvaluatorError(
+                f'The state of {whose} holds {type(leaf).__name__} {show(leaf)} at state{jax.tree_util.keystr(path)}, '
+                'which is no array, and no number that fits into one. Keep it outside of the state, where both '
+                'functions see it.'
+            ) from error
+
+    return jax.tree_util.tree_map_with_path(array, state)
+
+
+def _is_weak(leaf: jax.Array) -> bool:
+    """Whether it has the type of a Python number, which takes on that of what it is combined with."""
+    return getattr(jax.typeof(leaf), 'weak_type', False)  # keys have no such thing
+
+
+def _cast(leaf: jax.Array, like: Any) -> jax.Array:
+    """The leaf with the dtype of another one, for good."""
+    return leaf if jnp.issubdtype(like.dtype, jax.dtypes.extended) else jnp.asarray(leaf, like.dtype)
 
 
 def _check_state(before: Any, after: Any) -> None:
@@ -110,7 +174,7 @@ def _check_state(before: Any, after: Any) -> None:
         raise EvaluatorError(f'{rule}, {shorten(str(old), 150)}; got {shorten(str(new), 150)}.')
     for (path, was), came in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
         # A weak type, that of a Python number, takes on the type that comes.
-        same_type = jax.typeof(was).weak_type or jnp.result_type(was) == jnp.result_type(came)
+        same_type = _is_weak(was) or was.dtype == came.dtype
         if jnp.shape(was) != jnp.shape(came) or not same_type:
             raise EvaluatorError(
                 f'{rule}: state{jax.tree_util.keystr(path)} was {form_of(was)} and came back as {form_of(came)}. '
@@ -124,6 +188,24 @@ def require_training(training: Any) -> None:
         raise ControllerError(f'training must be a search.Training, got {type(training).__name__} {show(training)}.')
     require_function(training.init, 'init', 'exp', 'key')
     require_function(training.step, 'step', 'state', 'exp', 'key')
+
+
+def run_to_end(loop: Callable[[jax.Array], Any], key: jax.Array) -> Any:
+    """What a jitted loop returns, when it is there: errors of the running program come here, and in words.
+
+    Raises:
+      EvaluatorError: the program failed, or a function that a state holds remembers a value of an experiment.
+    """
+    try:
+        return jax.block_until_ready(loop(key))
+    except jax.errors.UnexpectedTracerError as error:
+        raise EvaluatorError(
+            'A value that was traced in one function of the training is used in another: `init` has made a function '
+            'or an optimizer of it, as in optax.sgd(exp.rate), which the state holds (or it was kept in a variable). '
+            'Make that in `step`, where the settings may have changed, or let the state hold the value as an array.'
+        ) from error
+    except jax.errors.JaxRuntimeError as error:  # a callback has raised, or memory has run out
+        raise EvaluatorError(f'The training failed as it ran: {shorten(str(error), 300)}') from error
 
 
 def key_of_seed(seed: Any) -> jax.Array:
