@@ -177,6 +177,27 @@ def test_explore_resamples_with_its_probability():
     assert abs(drawn - 0.25 * 0.999) < 5 * (0.25 * 0.75 / number) ** 0.5
 
 
+def test_explore_leaves_settings_where_the_factors_are_1():
+    space = pg.search_space(
+        pg.Dict(few=pg.intv(-5, 5), wide=pg.intv(0, 2**31 - 2), rate=pg.floatv(1e-3, 1.0, scale='log'))
+    )
+    before = space.random(jax.random.key(0), (50,))
+    assert explore(space, jax.random.key(1), before, 1.0, 1.0, resample=0.0) == before
+    far = explore(space, jax.random.key(1), before, 0.0, 1e9, resample=0.0)
+    wide = np.asarray(space.values(far))[:, [d.id for d in space.decisions].index('wide')]
+    assert {round(value / 2**31, 6) for value in wide.tolist()} == {0.0, 1.0}  # values are multiplied in float32
+
+
+@pytest.mark.parametrize('scale', [None, 'log', 'rlog', 'logit'])
+def test_explore_moves_floats_to_the_same_bits_where_jax_has_64(scale):
+    space = pg.search_space(pg.Dict(rate=pg.floatv(0.1, 0.9, scale=scale)))
+    before = space.random(jax.random.key(0), (100,))
+    usual = explore(space, jax.random.key(1), before)
+    with jax.enable_x64(True):
+        wide = explore(space, jax.random.key(1), before)
+    assert np.asarray(usual.floats).tobytes() == np.asarray(wide.floats).tobytes()
+
+
 # What a member shows depends on every key it got: 24 bits, which float32 holds exactly.
 traced = search.Training(
     init=lambda exp, key: jax.random.bits(key),

@@ -20,7 +20,8 @@ def explore(space: Space, key: jax.Array, dna: DNA, down: Any = 0.8, up: Any = 1
 
     With probability `resample` a decision is drawn anew. Otherwise numbers are multiplied by `down` or `up`, by the
     toss of a coin, and held inside their range: on an 'rlog' scale it is the distance to the upper end that is
-    multiplied, on a 'logit' scale the odds; an int moves by at least one. Choices among candidates stay.
+    multiplied, on a 'logit' scale the odds; an int moves by at least one, but not by the factor 1. Choices among
+    candidates stay.
 
     Args:
       space: static.
@@ -37,7 +38,8 @@ def explore(space: Space, key: jax.Array, dna: DNA, down: Any = 0.8, up: Any = 1
     about, c = _about(space), space.num_choices
     fresh = space.random(fresh_key, dna.shape, canonical=False)
     width = (*dna.shape, c + space.num_floats)
-    factor = jnp.where(uniform(coin_key, width) < 0.5, up, down)
+    # In float32 where JAX has 64 bits too: the last bits of a setting go on into all that is trained with it.
+    factor = jnp.where(uniform(coin_key, width) < 0.5, jnp.asarray(up, jnp.float32), jnp.asarray(down, jnp.float32))
     drawn = (uniform(draw_key, width) < resample) | ~space.active(dna)
     moved = DNA(
         jnp.where(about.is_int, _move_ints(dna.choices, factor[..., :c], about), dna.choices),
@@ -102,6 +104,7 @@ def _move_floats(floats: jax.Array, factor: jax.Array, about: _About) -> jax.Arr
 
 def _move_ints(genes: jax.Array, factor: jax.Array, about: _About) -> jax.Array:
     value = about.low + genes * about.step
-    away = jnp.round((value * factor - about.low) / about.step).astype(jnp.int32) - genes
-    least = jnp.where((factor > 1) == (value >= 0), 1, -1)
-    return jnp.clip(genes + jnp.where(away == 0, least, away), 0, about.most)
+    away = jnp.round(value * (factor - 1) / about.step).astype(jnp.int32)  # float32 rounds less here
+    least = jnp.where(factor == 1, 0, jnp.where((factor > 1) == (value >= 0), 1, -1))
+    away = jnp.where(away == 0, least, jnp.clip(away, -genes, about.most - genes))
+    return jnp.clip(genes + away, 0, about.most)
