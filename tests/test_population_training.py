@@ -436,6 +436,11 @@ def test_structural_decisions_are_refused_with_the_reason(name):
         (search.SuccessiveHalving(eta=1), 'SuccessiveHalving.eta = 1'),
         (search.SuccessiveHalving(min_steps=3, max_steps=2), 'max_steps = 2 is out of range: at least min_steps 3'),
         (search.Hyperband(max_steps=0), 'Hyperband.max_steps = 0'),
+        (search.Hyperband(max_steps=2**31), 'Hyperband.max_steps = 2147483648'),
+        (search.SuccessiveHalving(min_steps=2**31, max_steps=2**32), 'no rung may end beyond'),
+        (search.ASHA(max_steps=2**40), 'no rung may end beyond'),
+        (search.PBT(steps=2**20, rounds=2**11), 'PBT.rounds = 2048 is out of range: at least 1, and at most 2047'),
+        (search.PBT(steps=2**31), 'PBT.steps = 2147483648 is out of range'),
         (search.ASHA(workers=5, max_trials=4), 'max_trials = 4 is out of range: at least workers 5'),
     ],
 )
@@ -510,6 +515,35 @@ def test_what_the_user_s_code_raises_is_an_evaluator_error(name, init, step, wor
     method = {**METHODS, 'hyperband': search.Hyperband(max_steps=2)}[name]
     with pytest.raises(pg.EvaluatorError, match=words):
         method.run(RATE, search.Training(init=init, step=step, objectives=['way']))
+
+
+@pytest.mark.parametrize(
+    ('method', 'go_on', 'words'),
+    [
+        (
+            search.PBT(population_size=2),
+            search.PBT(population_size=4).round,
+            r'floats \(2, 1\), expected \(4, 1\)\. Give',
+        ),
+        (search.PBT(population_size=4), search.ASHA(max_trials=4, workers=2).tick, r'state that ASHA\.init makes, got'),
+        (
+            search.ASHA(max_trials=4, workers=2),
+            search.ASHA(max_trials=4, workers=4).tick,
+            r'workers \(2,\), expected \(4',
+        ),
+        (
+            search.ASHA(max_trials=8),
+            search.ASHA(max_trials=8, max_steps=9).tick,
+            r'rungs and trials \(4, 8\), .* \(3, 8',
+        ),
+    ],
+)
+def test_a_state_of_other_settings_is_refused(method, go_on, words):
+    space = pg.search_space(RATE)
+    with pytest.raises(pg.ControllerError, match=words):
+        go_on(space, road, method.init(space, road, jax.random.key(0)))
+    with pytest.raises(pg.ControllerError, match=r'training must be a search\.Training, got int 5'):
+        method.init(space, 5, jax.random.key(0))
 
 
 def test_a_step_that_returns_something_else():

@@ -15,11 +15,14 @@ from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
 from pgjax.search.population_training._training import (
+    MOST_STEPS,
     TRAIN,
     Training,
+    genes_of,
     key_of_seed,
     member_keys,
     require,
+    require_state,
     require_training,
     run_to_end,
     trainable_space,
@@ -141,6 +144,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
         made = [self.min_steps]
         while made[-1] * self.eta <= self.max_steps:
             made.append(made[-1] * self.eta)
+        require(made[-1] <= MOST_STEPS, self, 'max_steps', 'no rung may end beyond 2**31 - 1 steps')
         return made
 
     def init(self, space: Any, training: Training, key: jax.Array) -> ASHAState:
@@ -151,6 +155,7 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
           ControllerError: a setting is out of range.
         """
         require_key(key, self)
+        require_training(training)
         space, rungs, size = trainable_space(space), len(self.milestones()), self.max_trials
         dna_key, init_key = jax.random.split(key)
         dna = space.random(dna_key, (size,))
@@ -178,7 +183,9 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
 
         Jittable; stopping between ticks changes nothing. How to keep a state: see `PBT.round`.
         """
+        require_training(training)
         space, milestones = trainable_space(space), jnp.array(self.milestones())
+        require_state(state, ASHAState, self, lambda state: self._shapes(state, space))
         busy = state.trial != IDLE
         at = jnp.maximum(state.trial, 0)
         dna, mine, first = jax.tree.map(lambda leaf: leaf[at], (state.dna, state.members, state.done))
@@ -206,6 +213,13 @@ class ASHA(Object, type_name='pgjax.search.ASHA'):
             lambda w, state: jax.lax.cond(free[w], lambda s: self._take_job(s, w), lambda s: s, state),
             state,
         )
+
+    def _shapes(self, state: ASHAState, space: Space) -> dict[str, Any]:
+        return {
+            **genes_of(state, space, self.max_trials),
+            'workers': (state.trial.shape, (self.workers,)),
+            'rungs and trials': (state.arrived.shape, (len(self.milestones()), self.max_trials)),
+        }
 
     def _take_job(self, state: ASHAState, worker: Any) -> ASHAState:
         """The paper's `get_job`, for one worker."""

@@ -15,6 +15,7 @@ from pgjax.search._single import require_single
 from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._member import Member, member_at
 from pgjax.search.population_training._training import (
+    MOST_STEPS,
     Training,
     key_of_seed,
     member_keys,
@@ -126,6 +127,7 @@ class SuccessiveHalving(Object, type_name='pgjax.search.SuccessiveHalving'):
         while members and steps <= self.max_steps:
             made.append((members, steps))
             members, steps = members // self.eta, steps * self.eta
+        require(made[-1][1] <= MOST_STEPS, self, 'max_steps', 'no rung may end beyond 2**31 - 1 steps')
         return made
 
     def compile(self, template: Any, training: Training) -> Callable[[jax.Array], HalvingResult]:

@@ -13,6 +13,7 @@ from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._halving import HalvingResult, halve
 from pgjax.search.population_training._member import Member
 from pgjax.search.population_training._training import (
+    MOST_STEPS,
     Training,
     key_of_seed,
     require,
@@ -70,7 +71,7 @@ class Hyperband(Object, type_name='pgjax.search.Hyperband'):
         Raises:
           ControllerError: a setting is out of range.
         """
-        require(self.max_steps >= 1, self, 'max_steps', 'at least 1')
+        require(1 <= self.max_steps <= MOST_STEPS, self, 'max_steps', 'at least 1, and at most 2**31 - 1')
         require(self.eta >= 2, self, 'eta', 'at least 2')
         most = next(s for s in range(self.max_steps) if self.eta ** (s + 1) > self.max_steps)
         return [self._bracket(s, most) for s in range(most, -1, -1)]

@@ -19,11 +19,14 @@ from pgjax.search.multiobjective import best_first
 from pgjax.search.population_training._explore import explore
 from pgjax.search.population_training._member import Member, member_at
 from pgjax.search.population_training._training import (
+    MOST_STEPS,
     TRAIN,
     Training,
+    genes_of,
     key_of_seed,
     member_keys,
     require,
+    require_state,
     require_training,
     run_to_end,
     trainable_space,
@@ -168,10 +171,12 @@ class PBT(Object, type_name='pgjax.search.PBT'):
           ControllerError: a setting is out of range.
         """
         require_key(key, self)
+        require_training(training)
         space = trainable_space(space)
         require(self.population_size >= 2, self, 'population_size', 'at least 2, for one to learn from the other')
-        require(self.steps >= 1, self, 'steps', 'at least 1')
-        require(self.rounds >= 1, self, 'rounds', 'at least 1')
+        require(1 <= self.steps <= MOST_STEPS, self, 'steps', 'at least 1, and at most 2**31 - 1')
+        most = MOST_STEPS // self.steps
+        require(1 <= self.rounds <= most, self, 'rounds', f'at least 1, and at most {most}: an int32 counts the steps')
         require(is_within(self.fraction, 0, 0.5), self, 'fraction', 'between 0 and 0.5')
         require(is_within(self.resample, 0, 1), self, 'resample', 'between 0 and 1')
         for setting in ('down', 'up'):
@@ -203,7 +208,9 @@ class PBT(Object, type_name='pgjax.search.PBT'):
         >>> bool((step(again)[1].fitness == step(state)[1].fitness).all())
         True
         """
+        require_training(training)
         space, size = trainable_space(space), self.population_size
+        require_state(state, PBTState, self, lambda state: genes_of(state, space, size))
         round_key = jax.random.fold_in(jax.random.fold_in(state.key, TRAIN), state.round)
         train_key, exploit_key, explore_key = jax.random.split(round_key, 3)
         first = jnp.full(size, state.round * self.steps)

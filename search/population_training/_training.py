@@ -20,6 +20,7 @@ from pgjax.space._threefry import IMPL
 from pgjax.symbolic import Object, field
 from pgjax.symbolic._traced import TRACED, note_traced
 
+MOST_STEPS = 2**31 - 1  # that an int32 counts
 TRAIN = zlib.crc32(b'train')  # what a run's key is folded with for training: no small number, as splits fold with
 
 
@@ -235,6 +236,34 @@ def require(condition: bool, method: Object, setting: str, allowed: str) -> None
     if not condition:
         value = getattr(method, setting)
         raise ControllerError(f'{type(method).__name__}.{setting} = {show(value)} is out of range: {allowed}.')
+
+
+def require_state(state: Any, kind: type, method: Object, shapes: Callable[[Any], dict[str, Any]]) -> None:
+    """Raises ControllerError unless a state is of `kind`, and the settings of the method are those that made it.
+
+    Args:
+      state: what came.
+      kind: of the state.
+      method: that goes on from it.
+      shapes: of a state, by what they are called: each the shape it has, and the one that the settings make.
+    """
+    name = type(method).__name__
+    if not isinstance(state, kind):
+        raise ControllerError(f'{name} goes on from the state that {name}.init makes, got {show(state)}.')
+    wrong = [f'{what} {came}, expected {wanted}' for what, (came, wanted) in shapes(state).items() if came != wanted]
+    if wrong:
+        raise ControllerError(
+            f'{name} goes on from a state of its own settings and space; this one has {"; ".join(wrong)}. '
+            'Give the settings and the space that `init` was given.'
+        )
+
+
+def genes_of(state: Any, space: Space, size: int) -> dict[str, Any]:
+    """For `require_state`: the points of P members."""
+    return {
+        'choices': (state.dna.choices.shape, (size, space.num_choices)),
+        'floats': (state.dna.floats.shape, (size, space.num_floats)),
+    }
 
 
 def member_keys(key: jax.Array, members: Any) -> jax.Array:
