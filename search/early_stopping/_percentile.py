@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from pgjax.search._objective import Objective
-from pgjax.search.early_stopping._policy import Curves, Policy, beaten_by, fitness_of
+from pgjax.search.early_stopping._policy import Curves, Policy, beaten_by, fitness_along
 
 
 class Percentile(Policy, type_name='pgjax.search.early_stopping.Percentile'):
@@ -38,19 +38,19 @@ class Percentile(Policy, type_name='pgjax.search.early_stopping.Percentile'):
         curves, last = curves.by(self.objectives), curves.trials[trial][-1]
         if last.step < self.warmup_steps:
             return False
-        mine = [f for m in curves.trials[trial] if (f := fitness_of(curves, m)) is not None]
+        mine = fitness_along(curves, curves.trials[trial])
         averages = []
         for curve in curves.before(trial, last).values():
-            known = [f for m in curve if m.step <= last.step and (f := fitness_of(curves, m)) is not None]
-            if known and max(m.step for m in curve) >= last.step:
-                averages.append(np.mean(known, axis=0))
-        if not mine or len(averages) < max(self.min_trials, 1):
+            if max(m.step for m in curve) >= last.step:
+                known = fitness_along(curves, (m for m in curve if m.step <= last.step))
+                averages += [known.mean(0)] if len(known) else []
+        if not len(mine) or len(averages) < max(self.min_trials, 1):
             return False
-        best = max(mine, key=lambda f: f[0]) if len(mine[0]) == 1 else mine[-1]
-        if len(best) == 1:
+        table = np.stack(averages)
+        if table.shape[1] == 1:
             with np.errstate(invalid='ignore'):  # next to one that failed it may be NaN, and nobody is below that
-                return bool(best[0] < np.percentile(np.stack(averages)[:, 0], self.percentile))
-        return beaten_by(best, averages) > len(averages) * (1 - self.percentile / 100)
+                return bool(mine.max() < np.percentile(table, self.percentile))
+        return beaten_by(mine[-1], table) > len(table) * (1 - self.percentile / 100)
 
 
 def median(warmup_steps: int = 0, min_trials: int = 5, objectives: Sequence[Objective] = ()) -> Percentile:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 import bisect
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from pgjax.search._measurement import Measurement
 from pgjax.search._objective import Objective
 from pgjax.symbolic import Object
 
+_ORDER = operator.attrgetter('order')
 _LARGEST = np.finfo(np.float32).max  # beyond, a trial's fitness is infinite
 
 
@@ -41,13 +42,13 @@ class Curves:
 
         So an answer does not change when it is asked for again, whatever others have measured meanwhile.
         """
-        moment = measurement.order, trial
-        known = {
-            other: list(itertools.takewhile(lambda m: (m.order, other) < moment, curve))  # noqa: B023  used at once
-            for other, curve in self.trials.items()
-            if other != trial
-        }
-        return {other: curve for other, curve in known.items() if curve}
+        known = {}
+        for other, curve in self.trials.items():
+            find = bisect.bisect_left if other >= trial else bisect.bisect_right  # of one order, the lower id was first
+            end = find(curve, measurement.order, key=_ORDER)
+            if end and other != trial:
+                known[other] = curve[:end]
+        return known
 
 
 class Policy(Object):
@@ -152,31 +153,30 @@ class Settled(Policy, type_name='pgjax.search.early_stopping.Settled'):
         return self.policy.should_stop(dataclasses.replace(curves, trials=known), trial)
 
 
-def fitness_of(curves: Curves, measurement: Measurement) -> np.ndarray | None:
-    """float64[M], the objectives' metrics, more is better, -inf where not finite in float32; None where one is missing.
+def fitness_along(curves: Curves, curve: Iterable[Measurement]) -> np.ndarray:
+    """float64[n, M], the objectives' metrics, more is better, -inf where not finite in float32, of all that has them.
 
     Infinity is no feat: a trial that ends with it has failed, and must not stop others before.
     Of an objective under constraints, its metric alone: a trial may come to hold them later.
     """
-    if any(o.metric not in measurement.metrics for o in curves.objectives):
-        return None
-    values = np.array([o.sign * measurement.metrics[o.metric] for o in curves.objectives])
+    wanted = [(o.metric, o.sign) for o in curves.objectives]
+    rows = [
+        [sign * m.metrics[name] for name, sign in wanted] for m in curve if all(name in m.metrics for name, _ in wanted)
+    ]
+    values = np.array(rows, np.float64).reshape(len(rows), len(wanted))
     return np.where(np.abs(values) <= _LARGEST, values, -np.inf)
 
 
-def beaten_by(own: np.ndarray, others: Sequence[np.ndarray]) -> int:
-    """How many of `others` are better: higher, or with several objectives nowhere lower and somewhere higher."""
-    if not others:
-        return 0
-    table = np.stack(others)
+def beaten_by(own: np.ndarray, table: np.ndarray) -> int:
+    """How many rows of a table are better: higher, or with several objectives nowhere lower and somewhere higher."""
     return int(((table >= own).all(-1) & (table > own).any(-1)).sum())
 
 
 def at_gate(curves: Curves, curve: Sequence[Measurement], gates: Sequence[int], gate: int) -> Measurement | None:
     """What a trial shows at a gate: its first measurement from this gate on and before the next, None if none."""
     end = gates[gate + 1] if gate + 1 < len(gates) else float('inf')
-    inside = (m for m in curve if gates[gate] <= m.step < end)
-    return next((m for m in inside if fitness_of(curves, m) is not None), None)
+    names = [o.metric for o in curves.objectives]
+    return next((m for m in curve if gates[gate] <= m.step < end and all(name in m.metrics for name in names)), None)
 
 
 def gate_of(gates: Sequence[int], step: int) -> int:
@@ -202,12 +202,11 @@ def standing(curves: Curves, trial: int, gates: Sequence[int]) -> tuple[int, int
     """
     gate = gate_of(gates, curves.trials[trial][-1].step)
     mine = at_gate(curves, curves.trials[trial], gates, gate) if gate >= 0 else None
-    own = None if mine is None else fitness_of(curves, mine)
-    if mine is None or own is None:
+    if mine is None:
         return None
     shown = [at_gate(curves, curve, gates, gate) for curve in curves.before(trial, mine).values()]
-    others = [fitness_of(curves, m) for m in shown if m is not None]
-    return gate, len(others), beaten_by(own, [o for o in others if o is not None])
+    others = fitness_along(curves, (m for m in shown if m is not None))
+    return gate, len(others), beaten_by(fitness_along(curves, (mine,))[0], others)
 
 
 def require_setting(condition: bool, policy: str, what: str) -> None:

@@ -11,7 +11,7 @@ from pgjax.search.early_stopping._policy import (
     Curves,
     Policy,
     at_gate,
-    fitness_of,
+    fitness_along,
     gate_of,
     require_setting,
     standing,
@@ -39,9 +39,7 @@ class ByValue(Policy, type_name='pgjax.search.early_stopping.ByValue'):
         mine = at_gate(curves, curves.trials[trial], steps, gate) if gate >= 0 else None
         if mine is None:
             return False
-        objective = curves.objectives[0]
-        fitness = fitness_of(curves, mine)
-        return fitness is not None and bool(fitness[0] < objective.sign * gates[gate][1])
+        return bool(fitness_along(curves, (mine,))[0, 0] < curves.objectives[0].sign * gates[gate][1])
 
 
 class ByRank(Policy, type_name='pgjax.search.early_stopping.ByRank'):
