@@ -7,24 +7,11 @@ import sys
 
 import jax
 
-process, port, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-jax.config.update('jax_platforms', 'cpu')
-jax.config.update('jax_num_cpu_devices', 2)
-jax.distributed.initialize(
-    f'127.0.0.1:{port}',
-    2,
-    process,
-    initialization_timeout=60,
-    heartbeat_timeout_seconds=10,
-    shutdown_timeout_seconds=10,
-)
-
-import pgjax as pg  # noqa: E402  the processes must know of each other first
-from pgjax import search  # noqa: E402
+import pgjax as pg
+from pgjax import search
 
 TEMPLATE = pg.Dict(x=pg.floatv(0.0, 1.0), n=pg.oneof([1, 2]))
 CONTROLLER = search.RegularizedEvolution(population_size=8, batch_size=20)
-MESH = jax.make_mesh((jax.device_count(),), ('pop',))
 
 
 def evaluate(exp, key):
@@ -40,24 +27,24 @@ def alone():
     return digest(search.run(TEMPLATE, evaluate, CONTROLLER, objectives='y', generations=3))
 
 
-def together():
-    study = search.Study(TEMPLATE, CONTROLLER, objectives='y', mesh=MESH, path=None if process else path)
+def together(process, path, mesh):
+    study = search.Study(TEMPLATE, CONTROLLER, objectives='y', mesh=mesh, path=None if process else path)
     return digest(study.run(evaluate, 2, progress=False).run(evaluate, 1, progress=False))
 
 
-def resumed():
-    study = search.Study.load(path, mesh=MESH)
+def resumed(process, path, mesh):
+    study = search.Study.load(path, mesh=mesh)
     return digest((study.fork() if process else study).run(evaluate, 1, progress=False))
 
 
-def refused():
+def refused(process, path, mesh):
     try:
-        return process and search.Study.load(path, mesh=MESH).run(evaluate, 1, progress=False)
+        return process and search.Study.load(path, mesh=mesh).run(evaluate, 1, progress=False)
     except pg.TopologyError as error:
         return str(error)
 
 
-def elsewhere():
+def elsewhere(process):
     mine = jax.sharding.Mesh(jax.devices()[:2], ('pop',))
     try:
         return process and search.run(TEMPLATE, evaluate, CONTROLLER, objectives='y', generations=1, mesh=mine)
@@ -65,5 +52,23 @@ def elsewhere():
         return str(error)
 
 
-print('\n' + json.dumps([step() for step in (alone, together, resumed, refused, elsewhere)]), flush=True)
-os._exit(0)
+def main(process, port, path):
+    jax.config.update('jax_platforms', 'cpu')
+    jax.config.update('jax_num_cpu_devices', 2)
+    jax.distributed.initialize(
+        f'127.0.0.1:{port}',
+        2,
+        process,
+        initialization_timeout=60,
+        heartbeat_timeout_seconds=10,
+        shutdown_timeout_seconds=10,
+    )
+    mesh = jax.make_mesh((jax.device_count(),), ('pop',))
+    gang = process, path, mesh
+    found = [alone(), together(*gang), resumed(*gang), refused(*gang), elsewhere(process)]
+    print('\n' + json.dumps(found), flush=True)
+    os._exit(0)
+
+
+if __name__ == '__main__':
+    main(int(sys.argv[1]), *sys.argv[2:])
