@@ -65,10 +65,17 @@ def _about(leaf: Any) -> str:
 
 
 def document_of(store: StudyStore) -> dict[str, Any]:
-    """What the study is: as its document says, or its last checkpoint, where a crash came between the two."""
+    """What the study is: as its document says, or its last checkpoint, where a crash came between the two.
+
+    Raises:
+      StudyVersionError: a newer version wrote it.
+      StudyCorruptError: it is the document of no study.
+    """
+    document = store.document
     with contextlib.suppress(StudyCorruptError, StudyVersionError, LookupError):
-        return store.attributes(store.steps()[-1])['document']
-    return store.document
+        document = store.attributes(store.steps()[-1])['document']
+    _document.require_readable(store.path, document)
+    return document
 
 
 def problems_of(store: StudyStore) -> list[str]:

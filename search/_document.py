@@ -13,12 +13,13 @@ from typing import Any
 
 import jax
 
-from pgjax._errors import PgjaxError, StudyMismatchError, show
+from pgjax._errors import PgjaxError, StudyCorruptError, StudyMismatchError, StudyVersionError, show
 from pgjax.io import from_json, to_json
 from pgjax.space import Space, search_space
 
 FORMAT = 1
 _IDENTITY = ('template', 'part', 'decisions', 'controller', 'objectives', 'seed', 'tile', 'batch')
+_LATER = ('part', 'decisions')  # which the first studies did not write down
 _PACKAGES = ('jax', 'jaxlib', 'numpy', 'tensorstore')
 
 
@@ -62,6 +63,18 @@ def make(
 def part_of(space: Space) -> list[str] | None:
     """The decisions of a space that was made with `where`, None if it has all of its template."""
     return None if space == search_space(space.template) else [decision.id for decision in space.decisions]
+
+
+def require_readable(path: str, document: Mapping[str, Any]) -> None:
+    """Raises StudyVersionError or StudyCorruptError for the document of a newer version, or of no study."""
+    version = document.get('format')
+    if type(version) is int and version > FORMAT:
+        raise StudyVersionError(
+            f'{path} has a document of format {version}; this version of pgjax reads up to format {FORMAT}. Install '
+            'the newer version to read it.'
+        )
+    if missing := [name for name in _IDENTITY if name not in document and name not in _LATER]:
+        raise StudyCorruptError(f'{path}: the document is of no study: it lacks {", ".join(missing)}.')
 
 
 def parse(document: dict[str, Any]) -> dict[str, Any]:

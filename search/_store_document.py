@@ -61,9 +61,12 @@ def read_document(files: Storage) -> dict[str, Any]:
         raise read_error(name, error) or damage_error(name, 'content', 'JSON with its SHA-256', str(error)) from error
     if content.get('format') != FORMAT or expected != found:
         raise damage_error(name, 'SHA-256', show(expected), found)
-    if type(content['version']) is not int or content['version'] > VERSION:
+    kinds = {'version': int, 'id': str, 'document': dict}
+    if wrong := [key for key, kind in kinds.items() if type(content.get(key)) is not kind]:
+        raise damage_error(name, 'content', 'a version, an id and a document', f'no {" and no ".join(wrong)}')
+    if content['version'] > VERSION:
         raise StudyVersionError(
-            f'{path} has study format {show(content["version"])}; this version of pgjax reads up to format '
+            f'{path} has study format {content["version"]}; this version of pgjax reads up to format '
             f'{VERSION}. Install the newer version to read it.'
         )
     return content

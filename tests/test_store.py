@@ -319,6 +319,17 @@ def test_a_document_of_a_newer_format_is_named(path):
         StudyStore.open(path)
 
 
+@pytest.mark.parametrize('missing', ['version', 'id', 'document'])
+def test_a_document_that_lacks_a_part_is_refused(path, missing):
+    content = {'format': _store_document.FORMAT, 'version': 1, 'id': 'x', 'document': {}}
+    del content[missing]
+    content['sha256'] = hashlib.sha256(_files.pack_json(content)).hexdigest()
+    os.mkdir(path)
+    _files.write_atomic(path + '/study.json', _files.pack_json(content))
+    with pytest.raises(errors.StudyCorruptError, match=f'study.json is damaged.*no {missing}'):
+        StudyStore.open(path)
+
+
 def test_a_damaged_step_falls_back_and_says_so(store, path):
     damage(folder(store, 5))
     before = {file: os.stat(file).st_mtime_ns for file in files_of(path)}

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 import pgjax as pg
 from pgjax import search
+from pgjax.search._store import StudyStore
 
 SPACE = pg.Dict(x=pg.floatv(0.0, 1.0), n=pg.oneof([1, 2]))
 RANDOM = search.Random(batch_size=4)
@@ -551,3 +553,19 @@ def test_a_compiled_search_refuses_settings_that_make_no_sense():
             loop(jax.random.key(0), generations)
     with pytest.raises(pg.ControllerError, match='static_argnums'):
         jax.jit(loop)(jax.random.key(0), 3)
+
+
+@pytest.mark.parametrize(
+    ('change', 'error', 'words'),
+    [
+        (lambda d: d | {'format': 2}, pg.StudyVersionError, 'document of format 2.*up to format 1'),
+        (lambda d: {n: v for n, v in d.items() if n != 'objectives'}, pg.StudyCorruptError, 'lacks objectives'),
+    ],
+)
+def test_documents_of_newer_versions_and_of_no_study_are_refused(tmp_path, change, error, words):
+    study = make(tmp_path)
+    shutil.rmtree(tmp_path)
+    StudyStore.create(tmp_path, change(study._document))
+    for opened in (lambda: search.Study.load(tmp_path), lambda: make(tmp_path)):
+        with pytest.raises(error, match=words):
+            opened()

@@ -11,7 +11,7 @@ from pgjax.cli._output import print_table, say
 from pgjax.cli._target import TargetError, import_file
 from pgjax.io import UnknownObject, from_json
 from pgjax.io._places import is_url, storage_at
-from pgjax.search._checkpoint import problems_of
+from pgjax.search._checkpoint import document_of, problems_of
 from pgjax.search._history import METRIC, best_row
 from pgjax.search._store import StudyStore
 from pgjax.search._study import Study
@@ -48,10 +48,11 @@ def show(options: argparse.Namespace) -> int:
     """Prints what a study is. Its classes need not be imported: what is unknown is shown as it was stored."""
     _import(options)
     store = StudyStore.open(options.path)
+    document = document_of(store)
     generations, trials, best = _progress(store)
-    say(f'{generations} generations, {trials} trials, best: {best}\nseed {store.document["seed"]}')
+    say(f'{generations} generations, {trials} trials, best: {best}\nseed {document["seed"]}')
     for name in ('objectives', 'controller', 'template'):
-        value = from_json(store.document[name], unknown='keep')
+        value = from_json(document[name], unknown='keep')
         say(f'\n{name}:\n{format_(value, width=WIDTH)}')
     return 0
 
@@ -66,7 +67,7 @@ def _progress(store: StudyStore) -> tuple[str, str, str]:
     row = best_row(rows['fitness'])
     if row is None:
         return generations, trials, '-'
-    objective = from_json(store.document['objectives'], unknown='keep')[0]
+    objective = from_json(document_of(store)['objectives'], unknown='keep')[0]
     name = objective.fields['metric'] if isinstance(objective, UnknownObject) else objective.metric
     return generations, trials, f'{name} {float(rows[METRIC + name][row]):.6g}'
 
