@@ -134,6 +134,21 @@ def form_of(leaf: Any) -> str:
     return f'{jnp.result_type(leaf)}{list(jnp.shape(leaf))}'
 
 
+def settled(state: Any) -> Any:
+    """A state whose leaves are arrays of types that last: those of Python's numbers give way to what comes.
+
+    >>> settled(jnp.asarray(1.0)).weak_type, jnp.asarray(1.0).weak_type
+    (False, True)
+    """
+
+    def settle(leaf: Any) -> jax.Array:
+        array = jnp.asarray(leaf)
+        is_key = jnp.issubdtype(array.dtype, jax.dtypes.extended)
+        return array if is_key else jnp.asarray(array, array.dtype)
+
+    return jax.tree.map(settle, state)
+
+
 def require(condition: bool, controller: Object, setting: str, allowed: str) -> None:
     """Raises ControllerError with the setting, its value and what is allowed, unless `condition` holds."""
     if not condition:

@@ -24,7 +24,7 @@ from pgjax._errors import EvaluatorError, FitnessError, PgjaxError, shorten
 from pgjax.search._objective import Objective, check_metrics
 from pgjax.search._topology import is_shared, mesh_of
 from pgjax.space import DNA, Space
-from pgjax.symbolic._traced import TRACED, note_traced
+from pgjax.symbolic._traced import note_traced, words_of
 
 Evaluate = Callable[[Any, jax.Array], Any]
 Batch = Literal['auto', 'vmap', 'map']
@@ -193,10 +193,9 @@ class Evaluator:
             raise
         except Exception as error:  # user code: anything may come
             exp = space.decode(dna[tile.rows[0]])
-            cure = next((note for note in getattr(error, '__notes__', ()) if note.startswith(TRACED)), None)
             raise EvaluatorError(
                 f'evaluate raised {type(error).__name__} for trials {sorted(set(tile.trials.tolist()))[:8]}, '
-                f'structure {exp!r}: {cure or error}'
+                f'structure {exp!r}: {words_of(error)}'
             ) from error
 
     def _run_tile(self, population: Any, trials: jax.Array, key: jax.Array) -> dict[str, jax.Array]:

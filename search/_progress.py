@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pgjax.view._words import safe
+from pgjax.view._words import safe_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +80,7 @@ class Progress:
 
     def _row(self, study: Study, compiles: int) -> list[tuple[str, str]]:
         name = study.objectives[0].metric
-        shown = safe(name).replace('\n', '\\n')
+        shown = safe_line(name)
         rows = study.history.since(self._shown)
         finite = rows[f'metric/{name}'][np.isfinite(rows[f'metric/{name}'])]
         failed = ~np.isfinite(rows['fitness']).all(-1)

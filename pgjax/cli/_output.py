@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgjax._errors import PgjaxError
-from pgjax.view._words import safe
+from pgjax.view._words import safe, safe_line
 
 _WIDEST = 1_000_000  # characters of a line where no terminal folds it
 
@@ -38,7 +38,7 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints a table: folded to the width of a terminal, and elsewhere, where programs read it, a line a row."""
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(safe(cell).replace('\n', '\\n')) for cell in row))
+        table.add_row(*(Text(safe_line(cell)) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=Console(width=_WIDEST).measure(table).maximum)

@@ -15,7 +15,7 @@ ASKED_FOR_A_VALUE = (  # how JAX refuses Python the value of a tracer
     jax.errors.TracerIntegerConversionError,
 )
 _MOST_PATHS = 8
-TRACED = 'traced leaves of this '  # how the note begins
+_TRACED = 'traced leaves of this '  # how the note begins
 
 
 def note_traced(error: Exception, value: Any) -> None:
@@ -34,9 +34,14 @@ def note_traced(error: Exception, value: Any) -> None:
     names = ', '.join(str(from_jax_keys(path)) or 'the root' for path in found[:_MOST_PATHS])
     more = f' and {len(found) - _MOST_PATHS} more' if len(found) > _MOST_PATHS else ''
     error.add_note(
-        f'{TRACED}{type(value).__name__}: {names}{more}. Python control flow needs a value that is '
+        f'{_TRACED}{type(value).__name__}: {names}{more}. Python control flow needs a value that is '
         'structure: declare the field with pg.field(static=True), or decide by jnp.where or jax.lax.cond.'
     )
+
+
+def words_of(error: Exception) -> str:
+    """What an error says; where traced leaves are noted on it, the note, which names the cure."""
+    return next((note for note in getattr(error, '__notes__', ()) if note.startswith(_TRACED)), str(error))
 
 
 def _tracer_of(error: Exception) -> Any:

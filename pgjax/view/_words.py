@@ -23,6 +23,11 @@ def safe(text: str) -> str:
     return ''.join(c if c.isprintable() or c == '\n' else c.encode('unicode_escape').decode() for c in text)
 
 
+def safe_line(text: str) -> str:
+    """`safe` text on one line."""
+    return safe(text).replace('\n', '\\n')
+
+
 def leaf_text(value: Any) -> str:
     """A leaf on one line; a long one loses its middle."""
-    return safe(shorten(format_leaf(value), MOST_CHARACTERS)).replace('\n', '\\n')
+    return safe_line(shorten(format_leaf(value), MOST_CHARACTERS))

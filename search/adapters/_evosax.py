@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pgjax._errors import ControllerError, did_you_mean, missing_extra, show
-from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize
+from pgjax.search._controller import Controller, State, require, require_single_objective, sanitize, settled
 from pgjax.search._identity import find_awaited
 from pgjax.search._keys import require_key
 from pgjax.space import DNA, Space
@@ -87,7 +87,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
             made = strategy.init(first_key, population, jnp.full(self.batch_size, jnp.inf), params)
         else:
             made = strategy.init(first_key, jnp.full(space.num_floats, 0.5), params)
-        return EvosaxState(_strong(made), population, _key_data(next_key))
+        return EvosaxState(settled(made), population, _key_data(next_key))
 
     def _made(self, space: Space) -> Any:
         options: Any = self.options  # a pg.Dict: it has a hash
@@ -115,14 +115,14 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
         params = self._params(strategy)
 
         def children() -> tuple[jax.Array, Any]:
-            return _strong(strategy.ask(ask_key, state.strategy, params))
+            return settled(strategy.ask(ask_key, state.strategy, params))
 
         def first() -> tuple[jax.Array, Any]:
-            return uniform(ask_key, state.asked.shape), _strong(state.strategy)
+            return uniform(ask_key, state.asked.shape), state.strategy
 
         begun = _has_begun(state.strategy)
         asked, made = jax.lax.cond(begun, children, first) if _is_breeding(strategy) else children()
-        return _within(space, asked), EvosaxState(_strong(made), asked, _key_data(next_key))
+        return _within(space, asked), EvosaxState(made, asked, _key_data(next_key))
 
     def tell(self, space: Space, state: EvosaxState, dna: DNA, fitness: Any) -> State:
         """The strategy learns of a generation."""
@@ -137,7 +137,7 @@ class Evosax(Controller, type_name='pgjax.search.adapters.Evosax'):
             # A population keeps its best: whatever failed points counted as, it might never find anything better.
             learns = jnp.isfinite(loss).any()
             made = jax.tree.map(lambda new, old, learns=learns: jnp.where(learns, new, old), after, made)
-        return dataclasses.replace(state, strategy=_strong(made))
+        return dataclasses.replace(state, strategy=made)
 
 
 def evosax(strategy: str | type = 'CMA_ES', batch_size: int = 16, *, options: Any = None, **params: Any) -> Evosax:
@@ -199,12 +199,12 @@ def _has_begun(state: Any) -> jax.Array:
 def _told(strategy: Any, key: jax.Array, population: jax.Array, loss: jax.Array, state: Any, params: Any) -> Any:
     """The state of a strategy after a generation; the first population of one that breeds is where it begins."""
     if not _is_breeding(strategy):
-        return _strong(strategy.tell(key, population, _finite(loss), state, params)[0])
+        return settled(strategy.tell(key, population, _finite(loss), state, params)[0])
     loss = _last(loss, state.fitness)
     return jax.lax.cond(
         _has_begun(state),
-        lambda: _strong(strategy.tell(key, population, loss, state, params)[0]),
-        lambda: _strong(strategy.init(key, population, loss, params)),
+        lambda: settled(strategy.tell(key, population, loss, state, params)[0]),
+        lambda: settled(strategy.init(key, population, loss, params)),
     )
 
 
@@ -240,8 +240,3 @@ def _last(loss: jax.Array, members: jax.Array) -> jax.Array:
 
 def _key_data(key: jax.Array) -> jax.Array:
     return jax.random.bits(key, (2,), jnp.uint32)
-
-
-def _strong(state: Any) -> Any:
-    """The state with types that do not change from step to step."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), state)

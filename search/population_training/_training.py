@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from pgjax._errors import ControllerError, EvaluatorError, FitnessError, PgjaxError, SpaceError, shorten, show
-from pgjax.search._controller import form_of, sanitize
+from pgjax.search._controller import form_of, sanitize, settled
 from pgjax.search._evaluation import require_function, resolve_batch
 from pgjax.search._objective import Objective, as_objectives, check_metrics
 from pgjax.search._settings import require_seed
 from pgjax.space import DNA, Space, search_space
 from pgjax.space._threefry import IMPL
 from pgjax.symbolic import Object, field
-from pgjax.symbolic._traced import TRACED, note_traced
+from pgjax.symbolic._traced import note_traced, words_of
 
 MOST_STEPS = 2**31 - 1  # that an int32 counts
 TRAIN = zlib.crc32(b'train')  # what a run's key is folded with for training: no small number, as splits fold with
@@ -119,7 +119,7 @@ class Training(Object, type_name='pgjax.search.Training'):
             raise FitnessError(f'A training step must return (state, metrics), got {show(result)}.')
         after = _arrays(result[0], 'a training step')
         _check_state(state, after)
-        return jax.tree.map(_cast, after, after), result[1]
+        return settled(after), result[1]
 
     def _each(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """`fn` of one member as a function of many."""
@@ -137,8 +137,7 @@ def _of_user(what: str, given: Any) -> Iterator[None]:
         raise
     except Exception as error:  # user code: anything may come
         note_traced(error, given)
-        cure = next((note for note in getattr(error, '__notes__', ()) if note.startswith(TRACED)), None)
-        raise EvaluatorError(f'{what} of the training raised {type(error).__name__}: {cure or error}') from error
+        raise EvaluatorError(f'{what} of the training raised {type(error).__name__}: {words_of(error)}') from error
 
 
 def _arrays(state: Any, whose: str) -> Any:
